@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -255,7 +255,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
                 found += judge.finish(partial(data, names))
             except ContractError as error:
                 found += error.checks
-                failure = error if failure is None else _merged(failure, error)
+                failure = error if failure is None else _merged(failure, error, table.contract.sensitive)
             rows = judge.rows
     found = (*known.values(), *found)
     before = () if checks.manifest is None else checks.manifest.checks
@@ -303,13 +303,13 @@ def _judged_partitions(
         return left, error.checks, error
 
 
-def _merged(one: ContractError, other: ContractError) -> ContractError:
+def _merged(one: ContractError, other: ContractError, hidden: Collection[str]) -> ContractError:
     """Two failures of one table as one."""
-    from lakehouse_cli.runner.partition_checking import merged_rows
+    from lakehouse_cli.contracts.joined_rows import merged_rows  # seldom needed
 
     violations = (*one.violations, *other.violations)
     error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
-    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None])
+    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None], hidden)
     return error
 
 

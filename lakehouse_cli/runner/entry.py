@@ -102,7 +102,7 @@ def materialize_here(
     place, job = _own, job.with_private(_private) if _private else job
     if place.is_unpacked:
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
-    from lakehouse_cli.contracts.violating_rows import keeping_rows
+    from lakehouse_cli.violating_rows import keeping_rows
 
     with keeping_rows(job.rows_kept(place.folder), place.mask):
         return _materialize(job, place, given, handed, hand_to)

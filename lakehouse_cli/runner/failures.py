@@ -61,8 +61,8 @@ class Failures(Struct):
 
     def of_unreadable(self, name: str, uri: str) -> TableResult | None:
         """Read a source; returns its result where that is missing or not as declared, else None."""
-        from lakehouse_cli.contracts.violating_rows import keeping_rows
         from lakehouse_cli.runner.stored_inputs import read_table
+        from lakehouse_cli.violating_rows import keeping_rows
 
         table, since = self.graph.tables[name], time.perf_counter()
         try:

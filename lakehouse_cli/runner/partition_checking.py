@@ -10,7 +10,8 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
-from lakehouse_cli.errors import KEPT_ROWS, ContractError, Example, FailedRow, FailedRows, Violation, some_rows
+from lakehouse_cli.contracts.joined_rows import JoinedRows
+from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.unit import unit_of
@@ -46,7 +47,7 @@ class JudgedPartitions:
         self._table, self._storage, self._checks, self._open = table, storage, checks, open_judge
         self._found: list[tuple[str, CheckRecord]] = []
         self._violations: list[Violation] = []
-        self._failed: list[FailedRows] = []
+        self._joined = JoinedRows(table.contract.sensitive)
         self._rows = 0
 
     def judge(self, names: set[str] | None) -> tuple[CheckRecord, ...]:
@@ -58,27 +59,28 @@ class JudgedPartitions:
         Raises:
             ContractError: A check failed in some of them.
         """
-        table, storage = self._table, self._storage
-        stored = partitions(storage, replace(table, selected=None))
-        changes = any(check.arguments.get("change") for check in self._checks)
-        for each in stored if table.selected is None else table.selected:
-            unit, before = unit_of(table, each), None
-            if changes and (manifest := storage.read_manifest(unit)) is not None:
-                states = (record.state for record in manifest.checks)
-                before = next((int(state["before"]) for state in states if "before" in state), None)
-            columns = table.columns
-            if columns is not None and names is not None:
-                columns = tuple(column for column in columns if column.name in names) or columns[:1]
-            pieces, _ = scan(storage, unit, columns).pieces_with_content(())
-            self._judge_one(str(each), unit, before, pieces())
-        records = self._records()
-        if self._violations:
-            many = f"{plural(len(self._violations), 'check')} of partitions failed"
-            message = self._violations[0].message if len(self._violations) == 1 else many
-            error = ContractError(message, self._violations, location=self._violations[0].location)
-            error.checks, error.failed = records, merged_rows(self._failed)
-            raise error
-        return records
+        with closing(self._joined):
+            table, storage = self._table, self._storage
+            stored = partitions(storage, replace(table, selected=None))
+            changes = any(check.arguments.get("change") for check in self._checks)
+            for each in stored if table.selected is None else table.selected:
+                unit, before = unit_of(table, each), None
+                if changes and (manifest := storage.read_manifest(unit)) is not None:
+                    states = (record.state for record in manifest.checks)
+                    before = next((int(state["before"]) for state in states if "before" in state), None)
+                columns = table.columns
+                if columns is not None and names is not None:
+                    columns = tuple(column for column in columns if column.name in names) or columns[:1]
+                pieces, _ = scan(storage, unit, columns).pieces_with_content(())
+                self._judge_one(str(each), unit, before, pieces())
+            records = self._records()
+            if self._violations:
+                many = f"{plural(len(self._violations), 'check')} of partitions failed"
+                message = self._violations[0].message if len(self._violations) == 1 else many
+                error = ContractError(message, self._violations, location=self._violations[0].location)
+                error.checks, error.failed = records, self._joined.failed()
+                raise error
+            return records
 
     def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: Iterator[pa.Table]) -> None:
         with closing(self._open(unit, self._checks, before)) as judge:
@@ -93,7 +95,7 @@ class JudgedPartitions:
                     violation = replace(each, message=f"{partition}: {each.message}", examples=examples)
                     self._violations.append(violation)
                 if error.failed is not None:
-                    self._failed.append(replace(error.failed, rows=tuple(map(self._moved, error.failed.rows))))
+                    self._joined.add(error.failed, self._moved)
             for record in records:
                 result = replace(record.result, examples=self._shifted(record.result.examples))
                 self._found.append((partition, replace(record, result=result)))
@@ -104,7 +106,7 @@ class JudgedPartitions:
         return tuple(each if each.row is None else replace(each, row=self._rows + each.row) for each in examples)
 
     def _moved(self, row: FailedRow) -> FailedRow:
-        return row if row.row is None else replace(row, row=self._rows + row.row)
+        return replace(row, row=self._rows + (row.row or 0))
 
     def _records(self) -> tuple[CheckRecord, ...]:
         first = {record.result.name: record for _, record in reversed(self._found)}
@@ -125,12 +127,3 @@ def newest_beside(table: Table, storage: AssetStorage) -> dict[str, datetime]:
                     newest = datetime.fromisoformat(record.state["newest"])
                     found[check.name] = max(newest, found.get(check.name, newest))
     return found
-
-
-def merged_rows(some: Sequence[FailedRows]) -> FailedRows | None:
-    """The rows that fail of several judgements, as of one; None where there are none."""
-    if not some:
-        return None
-    rows = sorted((row for each in some for row in each.rows), key=lambda row: (row.row is None, row.row or 0))
-    names = dict.fromkeys(name for each in some for name in each.columns)
-    return FailedRows(sum(each.count for each in some), tuple(names), some_rows(rows, KEPT_ROWS))

@@ -1,29 +1,31 @@
 """All rows that break a contract, in a file that grows as they are found, and read from it again.
 
-The file is streams of Arrow's, one after the other: of the rows that were found piece by piece, of those that only the
-end named, of their places in files. A stream has one schema; where the next rows have another, another stream begins.
+The file is streams of Arrow's, one after the other: of the rows in order, once for each time that the data were gone
+through, then of their places in files. A stream has one schema; where the next rows have another, another stream
+begins. Of rows of which some values alone are kept, these are lists.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import texts_at
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import HIDDEN, FailedRow, WrittenRows
+from lakehouse_cli.errors import HIDDEN, FailedRow, FailedRows, WrittenRows
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 
 #: How many values of a row are kept.
@@ -33,6 +35,8 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
+# The columns of a stream of rows not all of whose values are kept.
+_CELLS = ("row", "why", "wrong", "names", "values", "line", "file", "file_row")
 #: Takes secrets out of a text.
 Hide = Callable[[str], str]
 _KEEPING: ContextVar[tuple[Path, Hide] | None] = ContextVar("_KEEPING", default=None)
@@ -51,6 +55,24 @@ def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[None]:
         yield
     finally:
         _KEEPING.reset(token)
+
+
+class Cells(NamedTuple):
+    """Values of a column that have one reason.
+
+    Attributes:
+        number: Of the reason.
+        column: Its name.
+        rows: Their 1-based rows, ascending.
+        values: They, as text; None for one that is not kept.
+        lines: On which their rows begin, from 1; None where it is not known.
+    """
+
+    number: int
+    column: str
+    rows: Sequence[int]
+    values: Sequence[str | None]
+    lines: Sequence[int | None]
 
 
 class ViolatingRows:
@@ -90,22 +112,53 @@ class ViolatingRows:
             found: Reasons by number, each with the 0-based positions of its rows, ascending; int64.
             first: The columns to keep of more than are kept.
         """
-        rows = np.concatenate([np.empty(0, np.int64), *(each for _, each in found)])
-        reasons = np.repeat(np.array([reason for reason, _ in found], np.int32), [len(each) for _, each in found])
-        if len(found) > 1:
-            order = np.lexsort((reasons, rows))
-            rows, reasons = rows[order], reasons[order]
-        rows, starts = np.unique(rows, return_index=True)
-        starts = np.append(starts, len(reasons))
-        for at in range(0, len(rows), _AT_ONCE):
-            some, ends = rows[at : at + _AT_ONCE], starts[at : at + _AT_ONCE + 1]
-            why = pa.ListArray.from_arrays(
-                av.from_numpy((ends - ends[0]).astype(np.int32), pa.int32()),
-                av.from_numpy(reasons[ends[0] : ends[-1]], pa.int32()),
-            )
+        for some, ends, reasons, _ in _by_row(found):
+            why = _lists(ends, av.from_numpy(reasons, pa.int32()))
             columns = {} if data is None else dict(self._values(data, av.from_numpy(some, pa.int64()), first))
             numbers = av.from_numpy(some + before + 1, pa.int64())
             self._write([("row", numbers), ("why", why), *columns.items()])
+
+    def add_cells(self, found: Sequence[Cells]) -> None:
+        """Write rows of a piece, each with the values alone that are wrong, of no reason twice."""
+        names = av.array([each.column for each in found], pa.string())
+        of = np.repeat(np.arange(len(found)), [len(each.rows) for each in found])
+        values = _array(chain.from_iterable(each.values for each in found))
+        there = np.array([value is not None for each in found for value in each.values], bool)
+        lines = av.array([*chain.from_iterable(each.lines for each in found)], pa.int64())
+        for rows, ends, reasons, order in _by_row([(each.number, np.array(each.rows, np.int64)) for each in found]):
+            is_there = there[order]
+            shown, ends_shown = order[is_there], np.append(0, np.cumsum(is_there))[ends]
+            self._write_cells(
+                av.from_numpy(rows, pa.int64()),
+                _lists(ends, av.from_numpy(reasons, pa.int32())),
+                _lists(ends, names.take(av.from_numpy(of[order], pa.int64()))),
+                _lists(ends_shown, names.take(av.from_numpy(of[shown], pa.int64()))),
+                _lists(ends_shown, _without_secrets(values.take(av.from_numpy(shown, pa.int64())), self._hide)),
+                lines.take(av.from_numpy(order[ends[:-1]], pa.int64())),
+            )
+
+    def add_rows(self, rows: Sequence[FailedRow], reasons: Sequence[Sequence[int]]) -> None:
+        """Write rows that have numbers, in order, each with those of its reasons."""
+        names = chain.from_iterable(row.values for row in rows)
+        values = chain.from_iterable(row.values.items() for row in rows)
+        shown = _array(HIDDEN if value is not None and name in self._hidden else value for name, value in values)
+        ends = _ends([row.values for row in rows])
+        self._write_cells(
+            av.array([row.row for row in rows], pa.int64()),
+            _lists(_ends(reasons), av.array([*chain.from_iterable(reasons)], pa.int32())),
+            _lists(_ends([row.wrong for row in rows]), _array(chain.from_iterable(row.wrong for row in rows))),
+            _lists(ends, _array(names)),
+            _lists(ends, _without_secrets(shown, self._hide)),
+            av.array([row.line for row in rows], pa.int64()),
+            av.array([row.file or None for row in rows], pa.string()),
+            av.array([row.file_row or None for row in rows], pa.int64()),
+        )
+
+    def _write_cells(self, rows: pa.Array, *columns: pa.Array | None) -> None:
+        kinds = (*(None,) * 4, pa.int64(), pa.string(), pa.int64())
+        given = zip_longest(columns, kinds)
+        nulls = [pa.nulls(len(rows), kind) if column is None else column for column, kind in given]
+        self._write([*zip(_CELLS, (rows, *nulls), strict=True)])
 
     def _values(self, data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """The values of some rows: plain ones as they are, others as text, those that are not shown as stars."""
@@ -204,18 +257,40 @@ class ViolatingRows:
         wrong = tuple(() if each is None else tuple(each[1]) for each in reasons)
         return WrittenRows(str(path), tuple(self._ends), texts, wrong, count)
 
+    def complete(
+        self,
+        failed: FailedRows | None,
+        reasons: Sequence[str],
+        find_places: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None = None,
+    ) -> FailedRows | None:
+        """Add the file to the first rows, where these are not all.
+
+        Args:
+            failed: They.
+            reasons: By number.
+            find_places: As of `add_places`, of rows without lines.
+        """
+        if failed is None or failed.count == len(failed.rows):
+            return failed
+        self.end_segment()
+        if find_places is not None:
+            self.add_places(find_places)
+        written = self.written([(each, ()) for each in reasons])
+        return failed if written is None else replace(failed, count=max(failed.count, written.count), written=written)
+
     def _count(self, counts: Any) -> int:
         """How many rows have a reason, given which are any."""
         assert self._path is not None  # noqa: S101  # the caller looks
-        early, late = (
+        found = [
             [
                 np.asarray(av.to_numpy(batch.column(0)))[np.unique(parents[counts[reasons]])]
                 for batch in _batches(self._path, start, end)
                 for parents, reasons in [_reasons(batch.column(1))]
             ]
-            for start, end in [(0, self._ends[0]), (self._ends[0], self._ends[1])]
-        )
-        return sum(map(len, early)) if not late else len(np.unique(np.concatenate([*early, *late])))
+            for start, end in zip((0, *self._ends), self._ends[:-1], strict=False)
+        ]
+        first, *others = filter(None, found)
+        return sum(map(len, first)) if not others else len(np.unique(np.concatenate([*first, *chain(*others)])))
 
     def close(self) -> None:
         """Remove the file, where it is not the caller's."""
@@ -225,6 +300,32 @@ class ViolatingRows:
             with suppress(OSError):
                 self._sink.close()
                 path.unlink()
+
+
+def _by_row(found: Sequence[tuple[int, Any]]) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """The rows of reasons, many at once: which, where those of each end, their reasons, and the places of these."""
+    rows = np.concatenate([np.empty(0, np.int64), *(each for _, each in found)])
+    reasons = np.repeat(np.array([reason for reason, _ in found], np.int32), [len(each) for _, each in found])
+    order = np.lexsort((reasons, rows)) if len(found) > 1 else np.arange(len(rows))
+    reasons = reasons[order]
+    rows, starts = np.unique(rows[order], return_index=True)
+    starts = np.append(starts, len(reasons))
+    for at in range(0, len(rows), _AT_ONCE):
+        ends = starts[at : at + _AT_ONCE + 1]
+        inside = slice(ends[0], ends[-1])
+        yield rows[at : at + _AT_ONCE], ends - ends[0], reasons[inside], order[inside]
+
+
+def _ends(lists: Iterable[Sized]) -> Any:
+    return np.cumsum([0, *map(len, lists)])
+
+
+def _lists(ends: Any, values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(av.from_numpy(ends.astype(np.int32), pa.int32()), values)
+
+
+def _array(texts: Iterable[str | None]) -> pa.Array:
+    return av.array([*texts], pa.string())
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -284,23 +385,36 @@ def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) ->
     for row, same in groupby(found, key=lambda row: row[0]):
         reasons: dict[int, None] = {}
         values: dict[str, str | None] = {}
-        for _, why, some in same:
+        wrong: dict[str, None] = {}
+        place: tuple[Any, ...] = (None, None, None)
+        for _, why, some, names, known in same:
+            place = known if any(known) else place
             reasons.update(dict.fromkeys(why))
             values |= some
+            wrong.update(dict.fromkeys(names))
         given = [(text, written.wrong[each]) for each in reasons if (text := written.reasons[each]) is not None]
         while at is not None and at[0] < row:
             at = next(placed, None)
-        line, file, file_row = (None, None, None) if at is None or at[0] != row else at[1:]
+        line, file, file_row = place if at is None or at[0] != row else at[1:]
         if given:
-            wrong = tuple(dict.fromkeys(name for _, names in given for name in names))
+            wrong.update((name, None) for _, names in given for name in names)
             texts = tuple(dict.fromkeys(text for text, _ in given))
-            yield FailedRow(row, line, texts, values, wrong, file or UNSET, file_row or UNSET)
+            yield FailedRow(row, line, texts, values, tuple(wrong), file or UNSET, file_row or UNSET)
 
 
 def _rows_of(
     batches: Iterable[pa.RecordBatch], hidden: Collection[str]
-) -> Iterator[tuple[int, list[int], dict[str, str | None]]]:
+) -> Iterator[tuple[int, list[int], dict[str, str | None], Sequence[str], tuple[Any, ...]]]:
     for batch in batches:
+        if batch.num_columns > 2 and pa.types.is_list(batch.column(2).type):  # which no value is kept as
+            columns = (column.to_pylist() for column in batch.columns)
+            for number, why, wrong, names, texts, *place in zip(*columns, strict=True):
+                shown = (
+                    HIDDEN if name in hidden and text is not None else text
+                    for name, text in zip(names, texts, strict=True)
+                )
+                yield number, why, dict(zip(names, shown, strict=True)), wrong, tuple(place)
+            continue
         names = batch.schema.names[2:]
         texts = [_texts(column) for column in batch.columns[2:]]
         for at, name in enumerate(names):
@@ -308,7 +422,7 @@ def _rows_of(
                 texts[at] = [None if text is None else HIDDEN for text in texts[at]]
         rows = zip(*texts, strict=True) if texts else ((),) * batch.num_rows
         for number, why, values in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), rows, strict=True):
-            yield number, why, dict(zip(names, values, strict=True))
+            yield number, why, dict(zip(names, values, strict=True)), (), (None, None, None)
 
 
 def _texts(column: pa.Array) -> list[str | None]:
