@@ -150,7 +150,7 @@ def some_rows(rows: Sequence[FailedRow], most: int) -> tuple[FailedRow, ...]:
 
 
 class WrittenRows(Struct, frozen=True):
-    """All rows that break a contract, in a file; see `lakehouse_cli.contracts.violating_rows`.
+    """All rows that break a contract, in a file; see `lakehouse_cli.violating_rows`.
 
     Attributes:
         file: Its path, until it is where it stays; where another machine sent it, the file is its `content`.
@@ -357,6 +357,7 @@ class DataError(LakehouseError):
         checks: What the checks of the table found (`lakehouse_cli.model.check.CheckRecord`), where they were judged.
         judged: On what, where that was stored already (`lakehouse_cli.model.manifest.InputRecord`).
         misnamed: Missing columns where one is there whose name differs in capitals, spaces or what cannot be seen.
+        rows: How many rows there are, of a file that was read to its end.
     """
 
     def __init__(
@@ -373,6 +374,7 @@ class DataError(LakehouseError):
         self.checks: tuple[Any, ...] = ()
         self.judged: Any = None
         self.misnamed: frozenset[str] = frozenset()
+        self.rows = 0
 
 
 CORRECT_DATA = "correct the data, or relax the contract"  #: What to do about rows of a source that break it.

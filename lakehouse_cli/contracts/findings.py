@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
-from lakehouse_cli.contracts.violating_rows import WIDEST, ViolatingRows
 from lakehouse_cli.errors import (
     HIDDEN,
     KEPT_ROWS,
@@ -26,6 +25,7 @@ from lakehouse_cli.errors import (
     some_rows,
 )
 from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
+from lakehouse_cli.violating_rows.writing import WIDEST, ViolatingRows
 
 # Rows of each finding that are kept, however many others are.
 _SOME = 20

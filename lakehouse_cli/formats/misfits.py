@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRows, Location, Violation
+from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRows, Location, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 
+if TYPE_CHECKING:
+    from lakehouse_cli.violating_rows.writing import Cells, ViolatingRows
+
+#: What is kept of a value that does not fit: the 1-based row, the value, and its line, None where it is not known.
+Misfit = tuple[int, Any, int | None]
 #: How many values that do not fit are shown of a column.
 EXAMPLES = 5
 #: How many characters of such a value are shown.
@@ -31,7 +36,8 @@ class ColumnReading(Struct):
         options: Of the format, as they hold for it.
         chunks: The values so far; none once one does not fit.
         count: How many do not fit.
-        misfits: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
+        misfits: The first that do not fit.
+        latest: Those of the piece at hand: their 0-based positions, ascending, and what makes what is kept of some.
         known: Spellings of values that fit, where they are read as text: of a boolean column all, of others some.
     """
 
@@ -42,11 +48,12 @@ class ColumnReading(Struct):
     options: Any = None
     chunks: list[pa.Array] = field(default_factory=list)
     count: int = 0
-    misfits: list[tuple[int, Any, int | None]] = field(default_factory=list)
+    misfits: list[Misfit] = field(default_factory=list)
+    latest: tuple[Any, Callable[[Any], list[Misfit]]] | None = None
     known: set[str] = field(default_factory=set)
 
     @property
-    def examples(self) -> Sequence[tuple[int, Any, int | None]]:
+    def examples(self) -> Sequence[Misfit]:
         """Those of the misfits that are shown."""
         return self.misfits[:EXAMPLES]
 
@@ -55,21 +62,92 @@ class ColumnReading(Struct):
         """The type as messages show it."""
         return self.column.type if self.column else self.type
 
-    def add(self, values: pa.Array, misfits: Any, example: Callable[[int], tuple[int, Any, int | None]]) -> None:
+    def add(self, values: pa.Array, misfits: Any, examples: Callable[[Any], list[Misfit]]) -> None:
         """Add the values of some rows.
 
         Args:
             values: Of the column's type.
             misfits: The 0-based positions of those that do not fit: an array, or nothing.
-            example: Makes what is kept of a position.
+            examples: Makes what is kept of some of these.
         """
         if len(misfits):
-            self.misfits += map(example, misfits[: KEPT_ROWS - len(self.misfits)].tolist())
+            self.misfits += examples(misfits[: KEPT_ROWS - len(self.misfits)])
             self.count += len(misfits)
+            self.latest = misfits, examples
         if self.count:
             self.chunks.clear()
         else:
             self.chunks.append(values)
+
+
+class UnfitRows:
+    """Keeps all rows with values that do not fit, as they are found piece by piece; to be closed.
+
+    Args:
+        show: Makes text of a value of a column.
+        find_lines: Gives the lines of rows, by their 1-based numbers, where values lack theirs.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[ColumnReading, Misfit], str],
+        find_lines: Callable[[Sequence[int]], Mapping[int, int]] | None = None,
+    ) -> None:
+        self.show = show
+        self._find_lines = find_lines
+        self._every: ViolatingRows | None = None
+        self._numbers: dict[str, int] = {}
+        self._last = 0
+
+    def end_piece(self, readings: Sequence[ColumnReading]) -> None:
+        """Take what was found in a piece of all columns, or of those that are read together."""
+        found = []
+        for reading in readings:
+            if reading.latest is None:
+                continue
+            misfits, make = reading.latest
+            reading.latest = None
+            if not self._numbers:
+                from lakehouse_cli.violating_rows.writing import ViolatingRows  # seldom needed
+
+                self._every = ViolatingRows.here(())
+            number = self._numbers.setdefault(reading.name, len(self._numbers))
+            if self._every is not None:
+                found.append(self._cells(number, reading, make(misfits)))
+        if self._every is not None and found:
+            first = min(each.rows[0] for each in found)
+            if first <= self._last:  # other columns, from the first row on
+                self._every.end_segment()
+            self._last = max(each.rows[-1] for each in found)
+            self._every.add_cells(found)
+        if any(reading.count for reading in readings):
+            for reading in readings:
+                reading.chunks.clear()
+
+    def examples(self, reading: ColumnReading, lines: Mapping[int, int]) -> list[Example]:
+        """The values of a column that are kept in memory, with their lines, or those of their rows."""
+        return [Example(each[0], self.show(reading, each), each[2] or lines.get(each[0])) for each in reading.misfits]
+
+    def _cells(self, number: int, reading: ColumnReading, misfits: Sequence[Misfit]) -> Cells:
+        from lakehouse_cli.violating_rows.writing import Cells
+
+        is_hidden = reading.column is not None and reading.column.sensitive
+        texts = [HIDDEN if is_hidden else self.show(reading, each) for each in misfits]
+        rows, _, lines = zip(*misfits, strict=True)
+        return Cells(number, reading.name, rows, texts, lines)
+
+    def of(self, violations: Sequence[Violation]) -> FailedRows | None:
+        """The rows, given the violations, a column each, with examples of all values of which something is kept."""
+        failed = FailedRows.of_examples(violations)
+        if self._every is None:
+            return failed
+        said = {each.column: each.message for each in violations}
+        return self._every.complete(failed, [said[name] for name in self._numbers], self._find_lines)
+
+    def close(self) -> None:
+        """Remove what was written, where nobody took it."""
+        if self._every is not None:
+            self._every.close()
 
 
 def table_of(readings: Sequence[ColumnReading]) -> pa.Table:
@@ -84,8 +162,8 @@ def unfit_values(
     name: str,
     readings: Sequence[ColumnReading],
     rows: int,
+    kept: UnfitRows,
     *,
-    show: Callable[[Any], str],
     explain: Callable[[ColumnReading], tuple[str, str, str]],
     lines: Mapping[int, int] | None = None,
 ) -> DataError:
@@ -95,7 +173,7 @@ def unfit_values(
         name: The file as messages show it.
         readings: The columns, some of which have such values.
         rows: How many there are.
-        show: Makes text of a value.
+        kept: Keeps them.
         explain: Says why the first value does not fit, why all that are shown do not (empty where there is no more to
             say), and what to do next.
         lines: Of rows, where examples lack theirs.
@@ -104,14 +182,15 @@ def unfit_values(
     reasons = [explain(reading) for reading in unfit]
     violations = []
     for reading, (_, why, _) in zip(unfit, reasons, strict=True):
-        examples = [Example(row, show(value), line or (lines or {}).get(row)) for row, value, line in reading.misfits]
-        violations.append(unfit_violation(reading, rows, examples, why=why))
+        violations.append(unfit_violation(reading, rows, kept.examples(reading, lines or {}), why=why))
     first, (why, _, hint) = unfit[0], reasons[0]
     example = violations[0].examples[0]
     return unfit_error(
         f"`{example.value}` in column `{first.name}` of `{name}` is not {first.declared}{_behind_colon(why)}"
         + others_unfit(sum(reading.count for reading in unfit), "value"),
         violations,
+        rows,
+        kept,
         hint=hint,
         location=Location(name, example.line),
     )
@@ -132,11 +211,19 @@ def others_unfit(total: int, what: str) -> str:
     return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
 
 
-def unfit_error(message: str, violations: Sequence[Violation], *, hint: str | None, location: Location) -> DataError:
+def unfit_error(
+    message: str,
+    violations: Sequence[Violation],
+    rows: int,
+    kept: UnfitRows,
+    *,
+    hint: str | None,
+    location: Location,
+) -> DataError:
     """Make the error of violations whose examples are all rows that are kept, the first few of which are shown."""
     shown = [replace(violation, examples=violation.examples[:EXAMPLES]) for violation in violations]
     error = DataError(message, shown, hint=hint, location=location)
-    error.failed = FailedRows.of_examples(violations)
+    error.failed, error.rows = kept.of(violations), rows
     return error
 
 

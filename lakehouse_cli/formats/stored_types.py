@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, examples_of
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, examples_of, shown_values, true_rows
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.extensions import is_uuid, without_extensions
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRows, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 
+if TYPE_CHECKING:
+    from lakehouse_cli.violating_rows.writing import ViolatingRows
+
+# Rows of which those with values that do not fit are written at once.
+_AT_ONCE = 1 << 16
 # How Arrow has Parquet's INTERVAL, and what to do about one.
 _INTERVAL_BYTES = pa.binary(12)
 _INTERVAL = (
@@ -170,16 +178,17 @@ def read_declared_pieces(
         raise missing_columns(name, missing, stored, columns)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
     wanted, misfits = wanted_names(stored, present, name), Misfits(name)
-    for table in read(wanted):
-        done = _in_declared_types(table, present if present is not None else [None] * table.num_columns, misfits)
-        if done is not None and not missing:
-            yield done
-    lacking = missing_columns(name, missing, stored, columns) if missing else None
-    drift = misfits.error()
-    if lacking is not None and drift is not None:
-        raise _both(lacking, drift)
-    if wrong := lacking or drift:
-        raise wrong
+    with closing(misfits):
+        for table in read(wanted):
+            done = _in_declared_types(table, present if present is not None else [None] * table.num_columns, misfits)
+            if done is not None and not missing:
+                yield done
+        lacking = missing_columns(name, missing, stored, columns) if missing else None
+        drift = misfits.error()
+        if lacking is not None and drift is not None:
+            raise _both(lacking, drift)
+        if wrong := lacking or drift:
+            raise wrong
 
 
 def _in_declared_types(table: pa.Table, declared: Sequence[Column | None], misfits: Misfits) -> pa.Table | None:
@@ -196,7 +205,7 @@ def _in_declared_types(table: pa.Table, declared: Sequence[Column | None], misfi
             done.append(converted)
         for refusal in refusals:
             misfits.add(refusal, field.name, as_stored, column, target)
-    misfits.rows += table.num_rows
+    misfits.end_piece(table.num_rows)
     if misfits.found:
         return None
     schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])
@@ -246,27 +255,39 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
 class _Misfit:
     """What does not fit in one column, in however many pieces."""
 
-    def __init__(self, refusal: InexactError, stored: pa.DataType, column: Column | None) -> None:
-        self.refusal = refusal
+    def __init__(self, refusal: InexactError, stored: pa.DataType, column: Column | None, number: int) -> None:
+        self.refusal, self.number = refusal, number
         self.types = f"stored as {from_arrow(stored) or stored}" + (f", declared {column.type}" if column else "")
         self.location = column.location if column else None
+        self.is_hidden = column is not None and column.sensitive
         self.count = 0
-        self.examples: tuple[Example, ...] = ()
+        self.examples: list[Example] = []
 
     def violation(self, name: str, rows: int) -> tuple[str, Violation]:
         """How the column differs, and the violation, of so many rows in all."""
         subject = f"column `{visible(name)}`: {self.types}"
         if self.refusal.rows is None:
-            return self.types, Violation(name, "type", self.count, subject, self.examples, self.location)
+            return self.types, Violation(name, "type", self.count, subject, tuple(self.examples), self.location)
         found = self.refusal.found(self.count)
         message = f"{subject}; {found}, of {plural(rows, 'row')}"
         return f"{self.types}, and holds {found}", Violation(
-            name, "type", self.count, message, self.examples, self.location
+            name, "type", self.count, message, tuple(self.examples), self.location
         )
 
 
+def _texts(refusal: InexactError, stored: pa.ChunkedArray, rows: list[int]) -> Sequence[str | None]:
+    """The values of some rows that were refused; None where the column cannot show one."""
+    if refusal.shown is None:
+        return shown_values(stored, rows)
+    refused = true_rows(stored.is_valid()) if refusal.rows is None else refusal.rows
+    shown = dict(zip(refused[: len(refusal.shown)].to_pylist(), refusal.shown, strict=False))
+    return list(map(shown.get, rows))
+
+
 class Misfits:
-    """Columns whose values have no counterpart in the declared types, as they are found piece by piece.
+    """Columns whose values have no counterpart in the declared types, as they are found piece by piece; to be closed.
+
+    All their rows are kept; of a column that is stored as another type altogether, those of examples.
 
     Attributes:
         name: The file as messages show it.
@@ -280,26 +301,57 @@ class Misfits:
         self.found: dict[tuple[str, str], _Misfit] = {}
         self._as_declared = self._has_name = True
         self._is_interval = False
+        self._every: ViolatingRows | None = None
+        self._latest: list[tuple[_Misfit, str, Any, InexactError, pa.ChunkedArray]] = []
 
     def add(
         self, refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None, target: pa.DataType
     ) -> None:
         """Add what was refused of a column in the piece at hand."""
-        misfit = self.found.setdefault((name, refusal.quality), _Misfit(refusal, stored.type, column))
-        count, examples = examples_of(refusal, stored)
-        shifted = (each if each.row is None else replace(each, row=self.rows + each.row) for each in examples)
+        from lakehouse_cli.violating_rows.writing import ViolatingRows  # seldom needed
+
+        if not self.found:
+            self._every = ViolatingRows.here(())
+        misfit = self.found.setdefault((name, refusal.quality), _Misfit(refusal, stored.type, column, len(self.found)))
+        more = KEPT_ROWS - len(misfit.examples)
+        count, examples = examples_of(refusal, stored, more)
+        rows = true_rows(stored.is_valid())[:more] if refusal.rows is None else refusal.rows
+        if self._every is not None:
+            self._latest.append((misfit, name, av.to_numpy(rows).astype(np.int64), refusal, stored))
         misfit.count += count
-        misfit.examples = (*misfit.examples, *shifted)[:EXAMPLES]
+        misfit.examples += [each if each.row is None else replace(each, row=self.rows + each.row) for each in examples]
         self._as_declared = self._as_declared and stored.type == target
         self._has_name = self._has_name and from_arrow(stored.type) is not None
         self._is_interval = self._is_interval or (pa.types.is_duration(target) and stored.type == _INTERVAL_BYTES)
+
+    def end_piece(self, rows: int) -> None:
+        """Keep what was found in a piece of so many rows."""
+        from lakehouse_cli.violating_rows.writing import Cells
+
+        for start in range(0, rows, _AT_ONCE) if self._latest else ():
+            found = []
+            for misfit, name, every, refusal, stored in self._latest:
+                some = every[slice(*np.searchsorted(every, (start, start + _AT_ONCE)))]
+                if len(some):
+                    values = [HIDDEN] * len(some) if misfit.is_hidden else _texts(refusal, stored, some.tolist())
+                    found.append(Cells(misfit.number, name, some + self.rows + 1, values, [None] * len(some)))
+            if self._every is not None and found:
+                self._every.add_cells(found)
+        self._latest.clear()
+        self.rows += rows
+
+    def close(self) -> None:
+        """Remove the rows that were kept, where nobody took them."""
+        if self._every is not None:
+            self._every.close()
 
     def error(self) -> DataError | None:
         """What to raise; None where everything fits."""
         if not self.found:
             return None
-        violations = [misfit.violation(name, self.rows) for (name, _), misfit in self.found.items()]
-        difference, first = violations[0]
+        found = [misfit.violation(name, self.rows) for (name, _), misfit in self.found.items()]
+        violations = [violation for _, violation in found]
+        difference, first = found[0]
         count = len({name for name, _ in self.found}) - 1
         others = f"; {plural(count, 'more column')} differ" if count > 1 else ""
         others = "; 1 more column differs" if count == 1 else others
@@ -311,21 +363,27 @@ class Misfits:
             hint = "have the file written again, in a type that has these values"
         else:
             hint = "declare the stored type and convert it in a transform, or have the file written as declared"
-        return DataError(
+        error = DataError(
             f"column `{first.column}` of `{self.name}` is {difference}{others}",
-            [violation for _, violation in violations],
+            [replace(each, examples=each.examples[:EXAMPLES]) for each in violations],
             hint=hint,
             location=Location(self.name),
         )
+        error.failed, error.rows = FailedRows.of_examples(violations), self.rows
+        if self._every is not None:
+            error.failed = self._every.complete(error.failed, [each.message for each in violations])
+        return error
 
 
 def _both(lacking: DataError, drift: DataError) -> DataError:
-    return DataError(
+    error = DataError(
         f"{lacking.message}, and {drift.message}",
         [*lacking.violations, *drift.violations],
         hint=f"{lacking.hint}; {drift.hint}",
         location=lacking.location,
     )
+    error.failed, error.rows = drift.failed, drift.rows
+    return error
 
 
 def storable(table: pa.Table, what: str) -> pa.Table:

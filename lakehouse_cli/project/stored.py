@@ -379,7 +379,7 @@ class StoredProject:
             table: Its name.
             kept: What is kept of it; its `file` has all of them.
         """
-        from lakehouse_cli.contracts.violating_rows import read_rows
+        from lakehouse_cli.violating_rows.reading import read_rows
 
         written = kept.failed.written
         if kept.file is None or written is None:

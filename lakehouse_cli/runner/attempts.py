@@ -180,7 +180,7 @@ class Attempts:
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
-        from lakehouse_cli.contracts.violating_rows import keeping_rows
+        from lakehouse_cli.violating_rows.writing import keeping_rows
 
         with keeping_rows(job.rows_kept(self._place.folder), self._place.mask):
             return self._materialize(job)

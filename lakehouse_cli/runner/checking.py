@@ -305,16 +305,11 @@ def _judged_partitions(
 
 def _merged(one: ContractError, other: ContractError, hidden: Collection[str]) -> ContractError:
     """Two failures of one table as one."""
-    from lakehouse_cli.contracts.merged_rows import MergedRows  # seldom needed
+    from lakehouse_cli.contracts.joined_rows import merged_rows  # seldom needed
 
     violations = (*one.violations, *other.violations)
     error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
-    with closing(MergedRows(hidden)) as merged:
-        for each in (one, other):
-            if each.failed is not None:
-                merged.add(each.failed)
-            merged.end_pass()
-        error.failed = merged.failed()
+    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None], hidden)
     return error
 
 

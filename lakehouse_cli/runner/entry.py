@@ -102,7 +102,7 @@ def materialize_here(
     place, job = _own, job.with_private(_private) if _private else job
     if place.is_unpacked:
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
-    from lakehouse_cli.contracts.violating_rows import keeping_rows
+    from lakehouse_cli.violating_rows.writing import keeping_rows
 
     with keeping_rows(job.rows_kept(place.folder), place.mask):
         return _materialize(job, place, given, handed, hand_to)
@@ -110,10 +110,10 @@ def materialize_here(
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
-    from lakehouse_cli.contracts.violating_rows import keeping_rows, send
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
     from lakehouse_cli.runner.stored_already import SETTLING_S, stored_already
+    from lakehouse_cli.violating_rows.writing import keeping_rows, send
 
     if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
         return stored

@@ -61,8 +61,8 @@ class Failures(Struct):
 
     def of_unreadable(self, name: str, uri: str) -> TableResult | None:
         """Read a source; returns its result where that is missing or not as declared, else None."""
-        from lakehouse_cli.contracts.violating_rows import keeping_rows
         from lakehouse_cli.runner.stored_inputs import read_table
+        from lakehouse_cli.violating_rows.writing import keeping_rows
 
         table, since = self.graph.tables[name], time.perf_counter()
         try:
@@ -80,7 +80,7 @@ class Failures(Struct):
         if self.store is not None and isinstance(error, DataError):
             written = None if error.failed is None else error.failed.written
             if written is not None and written.content is not UNSET:
-                from lakehouse_cli.contracts.violating_rows import receive  # of clusters alone
+                from lakehouse_cli.violating_rows.writing import receive  # of clusters alone
 
                 receive(error, self.store.new_rows(self.run_id), self.store.mask)
         kept = None if self.store is None else self.store.replace(name, self.run_id, error)

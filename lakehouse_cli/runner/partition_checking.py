@@ -10,8 +10,8 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
-from lakehouse_cli.contracts.merged_rows import MergedRows
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.contracts.joined_rows import JoinedRows
+from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.unit import unit_of
@@ -47,7 +47,7 @@ class JudgedPartitions:
         self._table, self._storage, self._checks, self._open = table, storage, checks, open_judge
         self._found: list[tuple[str, CheckRecord]] = []
         self._violations: list[Violation] = []
-        self._failed = MergedRows(table.contract.sensitive)
+        self._joined = JoinedRows(table.contract.sensitive)
         self._rows = 0
 
     def judge(self, names: set[str] | None) -> tuple[CheckRecord, ...]:
@@ -77,13 +77,13 @@ class JudgedPartitions:
             many = f"{plural(len(self._violations), 'check')} of partitions failed"
             message = self._violations[0].message if len(self._violations) == 1 else many
             error = ContractError(message, self._violations, location=self._violations[0].location)
-            error.checks, error.failed = records, self._failed.failed()
+            error.checks, error.failed = records, self._joined.failed()
             raise error
         return records
 
     def close(self) -> None:
         """Remove the file of rows, where no error has it."""
-        self._failed.close()
+        self._joined.close()
 
     def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: Iterator[pa.Table]) -> None:
         with closing(self._open(unit, self._checks, before)) as judge:
@@ -98,7 +98,7 @@ class JudgedPartitions:
                     violation = replace(each, message=f"{partition}: {each.message}", examples=examples)
                     self._violations.append(violation)
                 if error.failed is not None:
-                    self._failed.add(error.failed, self._rows)
+                    self._joined.add(error.failed, self._moved)
             for record in records:
                 result = replace(record.result, examples=self._shifted(record.result.examples))
                 self._found.append((partition, replace(record, result=result)))
@@ -107,6 +107,9 @@ class JudgedPartitions:
     def _shifted(self, examples: Sequence[Example]) -> tuple[Example, ...]:
         """Examples with their rows in the table."""
         return tuple(each if each.row is None else replace(each, row=self._rows + each.row) for each in examples)
+
+    def _moved(self, row: FailedRow) -> FailedRow:
+        return replace(row, row=self._rows + (row.row or 0))
 
     def _records(self) -> tuple[CheckRecord, ...]:
         first = {record.result.name: record for _, record in reversed(self._found)}

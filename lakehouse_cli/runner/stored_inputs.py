@@ -79,7 +79,7 @@ def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
         try:
             read_table(storage, rest)
         except DataError as more:
-            add_violations(error, more)
+            add_violations(error, more, table.contract.sensitive)
         except LakehouseError:  # it changed meanwhile: what was found first is said
             return
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 
 from msgspec.structs import replace
@@ -12,7 +12,8 @@ from lakehouse_cli.checks.conditions import Conditions
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.setting import Setting
-from lakehouse_cli.errors import KEPT_ROWS, ContractError, DataError, FailedRow, FailedRows, LakehouseError, some_rows
+from lakehouse_cli.contracts.joined_rows import merged_rows
+from lakehouse_cli.errors import ContractError, DataError, FailedRows, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.storage.base import AssetStorage
@@ -47,7 +48,7 @@ def add_rest(error: DataError, table: Table, checks: Sequence[Check], storage: A
             try:
                 found = judge.finish()
             except ContractError as more:
-                add_violations(error, more)
+                add_violations(error, more, table.contract.sensitive)
                 found = more.checks
     except LakehouseError:
         return
@@ -95,37 +96,15 @@ def _not_judged(check: Check, why: str, setting: Setting) -> CheckRecord:
     return judged.record(Findings(), setting.now, setting.codes.get(check.name, ""))
 
 
-def add_violations(error: DataError, more: DataError) -> None:
-    """Add to an error what else is wrong with the same data."""
+def add_violations(error: DataError, more: DataError, hidden: Collection[str]) -> None:
+    """Add to an error what else is wrong with the same data.
+
+    Args:
+        error: To be changed.
+        more: What is added.
+        hidden: The columns whose values are not shown.
+    """
+    found = [each.failed or FailedRows.of_examples(each.violations) for each in (error, more)]
+    error.failed = merged_rows([*filter(None, found)], hidden)
     error.violations = (*error.violations, *more.violations)
     error.message = plural(len(error.violations), "violation")
-    if error.failed is None or more.failed is None:
-        error.failed = error.failed or more.failed
-        return
-    columns = tuple(dict.fromkeys((*error.failed.columns, *more.failed.columns)))
-    rows = tuple(_merged(error.failed.rows, more.failed.rows))
-    # Of rows beyond those that are kept, it is not known in which more is wrong.
-    known = len(error.failed.rows) + len(more.failed.rows) - len(rows)
-    count = error.failed.count + more.failed.count - known
-    error.failed = FailedRows(count, columns, some_rows(rows, KEPT_ROWS))
-
-
-def _merged(some: Sequence[FailedRow], others: Sequence[FailedRow]) -> Iterator[FailedRow]:
-    """Rows in order, each once, with all that is wrong with it."""
-    by_number: dict[tuple[str, int], FailedRow] = {}
-    made = [each for each in (*some, *others) if each.row is None]
-    for each in (each for each in (*some, *others) if each.row is not None):
-        at = str(each.file or ""), each.row or 0
-        before = by_number.get(at)
-        by_number[at] = (
-            each
-            if before is None
-            else replace(
-                before,
-                reasons=(*before.reasons, *each.reasons),
-                values=before.values | each.values,
-                wrong=(*before.wrong, *each.wrong),
-            )
-        )
-    yield from (by_number[at] for at in sorted(by_number))
-    yield from made

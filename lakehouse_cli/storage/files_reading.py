@@ -6,17 +6,17 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from contextvars import copy_context
 from copy import copy
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import (
-    KEPT_ROWS,
     DataError,
-    FailedRow,
-    FailedRows,
     LakehouseError,
     Location,
     MissingDataError,
@@ -28,7 +28,7 @@ from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Scan
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, gone_while_read
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.storage.file_failures import REPORTED, FileFailures
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 _SMALL = 16 << 20
 #: So many bytes, and files, are read by one thread before another takes its turn.
 _TOGETHER, _MOST_TOGETHER = 1 << 20, 64
-#: So many files that are not as declared are reported one by one.
-REPORTED = 20
-
 
 #: The place of a file among all, and a piece of it, or what is wrong with it.
 _FileRead = tuple[int, "pa.Table | LakehouseError"]
@@ -157,34 +154,35 @@ class FilesReading:
         if not files:
             yield self._nothing()
             return
-        failures: list[tuple[Part, LakehouseError]] = []
         schema: pa.Schema | None = None
         progress = Progress(self._table.name)
-        for group, outcomes in self._read_ahead(files, contents):
-            together: list[pa.Table] = []
-            for at, outcome in outcomes:
-                if isinstance(outcome, LakehouseError):
-                    failures.append((files[at], outcome))
-                    continue
-                if schema is None:
-                    schema = outcome.schema
-                    yield without_rows(schema)
-                try:
-                    alike = self._alike(outcome, schema, files[at], files[0])
-                except DataError as error:
-                    failures.append((files[at], error))
-                    continue
-                if failures or not alike.num_rows:
-                    continue
-                if contents[at].bytes > _SMALL:
-                    yield alike
-                else:
-                    together.append(alike)
-            if together and not failures:
-                yield _as_one(together)
-            progress.files(group.stop, len(files))
-        if failures:
-            raise self._failure(failures, len(files))
+        with closing(FileFailures(self._table)) as failures:
+            for group, outcomes in self._read_ahead(files, contents):
+                together: list[pa.Table] = []
+                for at, outcome in outcomes:
+                    if isinstance(outcome, LakehouseError):
+                        failures.add(files[at].uri, outcome)
+                        continue
+                    failures.add_rows(files[at].uri, outcome.num_rows)
+                    if schema is None:
+                        schema = outcome.schema
+                        yield without_rows(schema)
+                    try:
+                        alike = self._alike(outcome, schema, files[at], files[0])
+                    except DataError as error:
+                        failures.add(files[at].uri, error)
+                        continue
+                    if failures or not alike.num_rows:
+                        continue
+                    if contents[at].bytes > _SMALL:
+                        yield alike
+                    else:
+                        together.append(alike)
+                if together and not failures:
+                    yield _as_one(together)
+                progress.files(group.stop, len(files))
+            if failures:
+                raise failures.error(len(files))
 
     def _read_ahead(
         self, files: Sequence[Part], contents: Sequence[InputRecord]
@@ -200,7 +198,8 @@ class FilesReading:
                 while True:
                     for group in islice(groups, 2 * workers - len(ahead)):
                         small = contents[group.start].bytes <= _SMALL
-                        ahead.append((group, pool.submit(self._read_group, files, contents, group) if small else None))
+                        read = partial(self._read_group, files, contents, group)
+                        ahead.append((group, pool.submit(copy_context().run, read) if small else None))
                     if not ahead:
                         return
                     group, found = ahead.popleft()
@@ -361,38 +360,6 @@ class FilesReading:
                 location=Location(shown),
             )
         return piece.select(schema.names)
-
-    def _failure(self, failures: Sequence[tuple[Part, LakehouseError]], total: int) -> LakehouseError:
-        """One error of all files that are not as declared."""
-        first = failures[0][1]
-        if total > 1 and first.hint and "header: false" in first.hint:
-            first.hint = "write the names of its columns in its first line, or move the file away"
-        if len(failures) == 1:
-            return first
-        violations = []
-        rows: list[FailedRow] = []
-        count = 0
-        for file, error in failures[:REPORTED]:
-            shown = file.uri
-            of_file = error.violations if isinstance(error, DataError) else ()
-            violations += [replace(each, message=f"`{shown}`: {each.message}") for each in of_file]
-            kept = error.failed or FailedRows.of_examples(of_file) if isinstance(error, DataError) else None
-            if kept is not None:
-                rows += [replace(each, file=shown) for each in kept.rows]
-                count += kept.count
-        found = DataError(
-            f"{len(failures)} of {plural(total, 'file')} of `{self._table.name}` are not as declared: {first.message}",
-            violations,
-            hint=first.hint,
-            location=first.location,
-        )
-        if rows:
-            columns = dict.fromkeys(name for each in rows for name in each.values)
-            found.failed = FailedRows(count, tuple(columns), tuple(rows[:KEPT_ROWS]))
-        others = [error.message for _, error in failures[1:REPORTED] if not getattr(error, "violations", ())]
-        if others:
-            found.message += f"; {'; '.join(others)}"
-        return found
 
 
 def _groups(sizes: Sequence[int]) -> Iterator[range]:

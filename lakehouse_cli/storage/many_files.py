@@ -25,7 +25,8 @@ from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
 from lakehouse_cli.storage.errors import MisnamedFilesError, gone_while_read, translate_errors
-from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
+from lakehouse_cli.storage.file_failures import REPORTED
+from lakehouse_cli.storage.files_reading import FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.found_file import FoundFile, check_dimensions, is_unencodable, partition_value, planned_files
 from lakehouse_cli.storage.local.stat_cache import kept_together

@@ -382,7 +382,7 @@ import os
 
 import pyarrow as pa
 
-from lakehouse_cli.contracts import violating_rows
+from lakehouse_cli.violating_rows import writing
 
 
 def of_source(s: pa.Table) -> pa.Table:
@@ -395,7 +395,7 @@ def breaking() -> pa.Table:
 
 
 def larger() -> pa.Table:
-    violating_rows._SENT = 0  # in this process, which is a worker's
+    writing._SENT = 0  # in this process, which is a worker's
     return breaking()
 
 

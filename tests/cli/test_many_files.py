@@ -282,7 +282,7 @@ def test_failed_rows_of_several_files_stay_apart(folder: ProjectFolder, cli: Cli
     found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
     assert [(each["row"], each["file"], each["values"]) for each in found] == [
         (1, "data/raw/1.csv", {"id": "foo"}),
-        (1, "data/raw/2.csv", {"x": "bar"}),
+        (2, "data/raw/2.csv", {"x": "bar"}),
     ]
     for name in "12":
         folder.write(f"data/raw/{name}.csv", "id,x\n1,1\n")

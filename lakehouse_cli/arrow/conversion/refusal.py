@@ -136,22 +136,24 @@ def beyond_python(scalar: pa.Scalar) -> str:
     return f"{count} ({kind})" if isinstance(count, int) else f"a value of {kind}"
 
 
-def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:
+def examples_at(column: pa.ChunkedArray, rows: Sequence[int], most: int = EXAMPLES) -> tuple[Example, ...]:
     """Make examples of the first few of some 0-based rows."""
-    first = list(rows[:EXAMPLES])
+    first = list(rows[:most])
     return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
 
 
-def examples_of(refusal: InexactError, source: pa.ChunkedArray | None) -> tuple[int, tuple[Example, ...]]:
+def examples_of(
+    refusal: InexactError, source: pa.ChunkedArray | None, most: int = EXAMPLES
+) -> tuple[int, tuple[Example, ...]]:
     """Count the rows of a refusal, and make examples of the first; none where neither it nor a source has any."""
     rows = refusal.rows
     if rows is None:
         if source is None:
             return 0, ()
         rows = true_rows(source.is_valid())
-    first = rows[:EXAMPLES].to_pylist()
+    first = rows[:most].to_pylist()
     if refusal.shown is None:
-        return len(rows), () if source is None else examples_at(source, first)
+        return len(rows), () if source is None else examples_at(source, first, most)
     return len(rows), tuple(Example(row + 1, text) for row, text in zip(first, refusal.shown, strict=False))
 
 

@@ -12,7 +12,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -31,9 +31,9 @@ from lakehouse_cli.formats.csv.columns import find_columns, names_by_position
 from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.infer import infer_column
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.refusals import ragged_rows, unfit_cells, unreadable
+from lakehouse_cli.formats.csv.refusals import ragged_rows, unfit_cells, unfit_rows, unreadable
 from lakehouse_cli.formats.csv.source import CsvSource
-from lakehouse_cli.formats.misfits import ColumnReading, table_of
+from lakehouse_cli.formats.misfits import ColumnReading, UnfitRows, table_of
 from lakehouse_cli.model import Column
 
 _TEXT = pa.string()
@@ -56,27 +56,28 @@ def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, o
             readings = find_columns(source, columns)
             for reading in readings:
                 reading.options = options.of(reading.name)
-            doubtful: set[str] = set()
-            try:
-                for own, together in _passes(readings, options):
-                    ragged: list[Any] = []  # each pass comes by the same rows
-                    is_first = own is options and not source.closed
-                    with source if is_first else CsvSource(open_source, name, own, names=names) as behind_header:
-                        rows, found = _read_rows(behind_header, together, own, as_text, ragged if is_careful else None)
-                    doubtful |= found
-            except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-                if is_careful:
-                    raise unreadable(open_source, name, options, error) from error
-                is_careful = True
-                as_text.update(reading.name for reading in readings)
-                continue
-        if not doubtful:
-            break
+            with closing(unfit_rows(open_source, name, options, names)) as unfit:
+                doubtful: set[str] = set()
+                try:
+                    for own, together in _passes(readings, options):
+                        ragged: list[Any] | None = [] if is_careful else None  # each pass comes by the same rows
+                        is_first = own is options and not source.closed
+                        with source if is_first else CsvSource(open_source, name, own, names=names) as behind_header:
+                            rows, found = _read_rows(behind_header, together, own, as_text, ragged, unfit)
+                        doubtful |= found
+                except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+                    if is_careful:
+                        raise unreadable(open_source, name, options, error) from error
+                    is_careful = True
+                    as_text.update(reading.name for reading in readings)
+                    continue
+                if not doubtful:
+                    if ragged:
+                        raise ragged_rows(open_source, name, ragged, rows, options, names)
+                    if any(reading.count for reading in readings):
+                        raise unfit_cells(open_source, name, readings, rows, options, names, unfit)
+                    break
         as_text |= doubtful
-    if ragged:
-        raise ragged_rows(open_source, name, ragged, rows, options, names)
-    if any(reading.count for reading in readings):
-        raise unfit_cells(open_source, name, readings, rows, options, names)
     table = table_of(readings)
     if columns is not None:
         return table
@@ -226,6 +227,7 @@ def _read_rows(
     options: CsvOptions,
     as_text: set[str],
     ragged: list[Any] | None,
+    unfit: UnfitRows,
 ) -> tuple[int, set[str]]:
     """Read all rows.
 
@@ -235,6 +237,7 @@ def _read_rows(
         options: Of the pass.
         as_text: The columns that Arrow is to read as text.
         ragged: Takes in rows of a wrong length, by the careful policy; None for the quick one.
+        unfit: Takes in rows with values that do not fit.
 
     Returns:
         How many rows there are, and the columns that must be read as text, lest they lose something.
@@ -253,6 +256,7 @@ def _read_rows(
                 doubtful.add(reading.name)
             if not ragged and not doubtful:
                 _add(reading, values, rows + 1)
+        unfit.end_piece(readings)
         rows += batch.num_rows
     return rows, doubtful
 
@@ -346,7 +350,14 @@ def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
         reading.known.update(pc.unique(read.filter(values.is_valid())).to_pylist())
     elif read.type == _TEXT and len(misfits) and not reading.known:
         reading.known.update(pc.unique(read.filter(values.is_valid()))[:_KNOWN].to_pylist())
-    reading.add(values, misfits, lambda at: (first_row + at, read[at].as_py(), None))
+    reading.add(
+        values,
+        misfits,
+        lambda rows: [
+            (first_row + row, value, None)
+            for row, value in zip(rows.to_pylist(), read.take(rows).to_pylist(), strict=True)
+        ],
+    )
 
 
 def _decoded(reading: ColumnReading, read: pa.Array) -> tuple[pa.Array, Any]:

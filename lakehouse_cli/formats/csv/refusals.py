@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.errors import KEPT_ROWS, DataError, Location, StorageError
+from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
 from lakehouse_cli.formats.csv.source import CsvSource, transcoded
-from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
+from lakehouse_cli.formats.misfits import ColumnReading, UnfitRows, unfit_values
 from lakehouse_cli.text.counts import count_text, plural
 
 _NULL_WORDS = frozenset(
@@ -48,7 +48,8 @@ def ragged_rows(
 ) -> StorageError:
     """Make the error of rows that have more or fewer values than the header, which `rows` others have not."""
     row = ragged[0]
-    line, text = _find_rows(open_source, name, [row.number], options, names).get(row.number, (1, row.text))
+    with CsvSource(open_source, name, options, names=names, is_raw=True) as source:
+        _, line, text = next(source.find_rows([row.number]), (0, 1, row.text))
     others = f" (and {plural(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
     expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
     if "\r" in text:
@@ -137,6 +138,11 @@ def _other(options: CsvOptions) -> str:
     return "set another `delimiter` in its options" if options.delimiter != "," else "set `delimiter` in its options"
 
 
+def unfit_rows(open_source: Opener, name: str, options: CsvOptions, names: Sequence[str]) -> UnfitRows:
+    """Make what keeps the rows with values that do not fit."""
+    return UnfitRows(lambda _, misfit: shorten(misfit[1]), partial(_find_lines, open_source, name, options, names))
+
+
 def unfit_cells(
     open_source: Opener,
     name: str,
@@ -144,21 +150,21 @@ def unfit_cells(
     rows: int,
     options: CsvOptions,
     names: Sequence[str],
+    every: UnfitRows,
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
-    kept = sorted({row for each in readings for row, _, _ in each.misfits})[:KEPT_ROWS]
+    kept = sorted({row for each in readings for row, _, _ in each.misfits})
     examples = [row for each in readings for row, _, _ in each.examples]
     unfit = [each for each in readings if each.count]
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
-    found = _find_rows(open_source, name, [*kept, *examples], options, names)
-    lines = {row: line for row, (line, _) in found.items()}
+    lines = _find_lines(open_source, name, options, names, kept)
     explain = _first_row_reasons if is_first_row else _reasons
     if _are_footer(unfit, kept, rows):
         line = lines[kept[0]]
         footer = _skip_footer(open_source, name, options, line)
         hint = f"if no data begin on line {count_text(line)}, set {footer} in its options"
         explain = partial(_reasons_behind, hint=hint)
-    return unfit_values(name, readings, rows, show=shorten, explain=explain, lines=lines)
+    return unfit_values(name, readings, rows, every, explain=explain, lines=lines)
 
 
 def _are_footer(unfit: Sequence[ColumnReading], misfit_rows: Sequence[int], rows: int) -> bool:
@@ -173,14 +179,14 @@ def _are_footer(unfit: Sequence[ColumnReading], misfit_rows: Sequence[int], rows
 
 def find_lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
     """Find the lines on which rows begin, both counted from 1."""
-    return {row: line for row, (line, _) in _find_rows(open_source, name, rows, options, ()).items()}
+    return _find_lines(open_source, name, options, (), rows)
 
 
-def _find_rows(
-    open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions, names: Sequence[str]
-) -> dict[int, tuple[int, str]]:
+def _find_lines(
+    open_source: Opener, name: str, options: CsvOptions, names: Sequence[str], rows: Sequence[int]
+) -> dict[int, int]:
     with CsvSource(open_source, name, options, names=names, is_raw=True) as source:
-        return source.find_rows(rows)
+        return {row: line for row, line, _ in source.find_rows(rows)}
 
 
 def _reasons(reading: ColumnReading) -> tuple[str, str, str]:

@@ -206,12 +206,11 @@ class CsvSource:
                     break
         return line
 
-    def find_rows(self, rows: Iterable[int]) -> dict[int, tuple[int, str]]:
-        """Find rows by their 1-based numbers, in a raw source: the line on which each begins, and its text or enough.
+    def find_rows(self, rows: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+        """Find rows by their 1-based numbers, in a raw source: each with the line it begins on, and its text or enough.
 
         Rows behind the end are left out.
         """
-        found: dict[int, tuple[int, str]] = {}
         wanted = sorted(set(rows), reverse=True)
         row, line, blank_counts = 0, self.first_line, self.width == 1
         special = {self._options.arrow_quote, self._options.escape_char or "\n\n", "\n\n", "\n\r", "\r\r"}
@@ -223,7 +222,7 @@ class CsvSource:
                 rest = lines + bool(texts and texts[-1])  # the last line may have no end
                 while wanted and wanted[-1] <= row + rest and texts:
                     text = texts[wanted[-1] - row - 1][:_SHOWN].rstrip(b"\r\n")
-                    found[wanted[-1]] = line + wanted[-1] - row - 1, text.decode(errors="replace")
+                    yield wanted[-1], line + wanted[-1] - row - 1, text.decode(errors="replace")
                     wanted.pop()
                 row, line = row + rest, line + lines
                 continue
@@ -233,10 +232,9 @@ class CsvSource:
                 kind = self._records.kind_of(piece, at, end)
                 row += kind == "row" or (kind == "blank" and blank_counts)
                 if row == wanted[-1]:
-                    found[wanted.pop()] = line, piece[at : min(end, at + _SHOWN)].decode(errors="replace")
+                    yield wanted.pop(), line, piece[at : min(end, at + _SHOWN)].decode(errors="replace")
                 line += self._records.count_lines(piece[at:after])
                 at = after
-        return found
 
     def count_lines(self) -> int:
         """Count the lines up to the end, in a raw source."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.hints import shared_hint
@@ -26,7 +27,16 @@ from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.excel.worksheet import NO_DAY, Refused
 from lakehouse_cli.formats.excel.write import write_excel
-from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, others_unfit, table_of, unfit_error, unfit_violation
+from lakehouse_cli.formats.misfits import (
+    LONGEST,
+    ColumnReading,
+    Misfit,
+    UnfitRows,
+    others_unfit,
+    table_of,
+    unfit_error,
+    unfit_violation,
+)
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.formats.value_options import PERCENT
@@ -52,13 +62,15 @@ class ExcelFormat(Format[ExcelOptions]):
             ColumnReading(column.name, to_arrow(column.type), column, at, options.of(column.name))
             for column, at in zip(columns, _places(sheet, name, columns), strict=True)
         ]
-        for reading in readings:
-            cells = _cells(sheet, reading.position, frozenset(reading.options.null_values))
-            if reading.options.percent == "number" and reading.column and PERCENT.fits(reading.column.type):
-                cells = _of_one_scale(cells, sheet, reading.position)
-            _read_cells(reading, cells, cell_options(reading.options))
-        if any(reading.count for reading in readings):
-            raise _unfit(readings, sheet, name)
+        with closing(UnfitRows(_shown_in_place)) as unfit:
+            for reading in readings:
+                cells = _cells(sheet, reading.position, frozenset(reading.options.null_values))
+                if reading.options.percent == "number" and reading.column and PERCENT.fits(reading.column.type):
+                    cells = _of_one_scale(cells, sheet, reading.position)
+                _read_cells(reading, cells, sheet, cell_options(reading.options))
+            unfit.end_piece(readings)
+            if any(reading.count for reading in readings):
+                raise _unfit(readings, sheet, name, unfit)
         return table_of(readings)
 
     def find_lines(self, open_source: Opener, name: str, rows: Sequence[int], options: ExcelOptions) -> dict[int, int]:
@@ -124,7 +136,7 @@ def _of_one_scale(cells: list[Any], sheet: Sheet, at: int) -> list[Any]:
     ]
 
 
-def _read_cells(reading: ColumnReading, cells: list[Any], options: CsvOptions) -> None:
+def _read_cells(reading: ColumnReading, cells: list[Any], sheet: Sheet, options: CsvOptions) -> None:
     """Add all values of a column."""
     target = reading.type
     leaf = target.value_type if pa.types.is_dictionary(target) else target
@@ -143,7 +155,9 @@ def _read_cells(reading: ColumnReading, cells: list[Any], options: CsvOptions) -
         values = pc.coalesce(values, _array(others, leaf))
     if leaf is not target:
         values = values.dictionary_encode().cast(target)
-    reading.add(values, np.array(sorted(bad)), lambda at: (at + 1, cells[at], None))
+    reading.add(
+        values, np.array(sorted(bad)), lambda rows: [(at + 1, cells[at], sheet.rows[at].number) for at in rows.tolist()]
+    )
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -159,22 +173,22 @@ def _shown(value: Any) -> str:
     return cut_end(repr(value) if type(value) is str else str(value), LONGEST)
 
 
-def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataError:
-    unfit = [reading for reading in readings if reading.count]
-    violations = []
-    for reading in unfit:
-        numbers = [sheet.rows[row - 1].number for row, _, _ in reading.misfits]
-        examples = [
-            Example(row, f"{address(reading.position, number)}: {_shown(value)}", number)
-            for (row, value, _), number in zip(reading.misfits, numbers, strict=True)
-        ]
-        violations.append(unfit_violation(reading, len(sheet.rows), examples, noun="cell"))
+def _shown_in_place(reading: ColumnReading, misfit: Misfit) -> str:
+    _, value, number = misfit
+    return f"{address(reading.position, number or 0)}: {_shown(value)}"
+
+
+def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str, kept: UnfitRows) -> DataError:
+    unfit, rows = [reading for reading in readings if reading.count], len(sheet.rows)
+    violations = [unfit_violation(each, rows, kept.examples(each, {}), noun="cell") for each in unfit]
     first, example = unfit[0], violations[0].examples[0]
     where, _, shown = example.value.partition(": ")
     others = others_unfit(sum(reading.count for reading in unfit), "cell")
     return unfit_error(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
+        rows,
+        kept,
         hint=_spelling_hint(first) or _hint(shown, first.column, first.options.null_values),
         location=Location(name, example.line),
     )

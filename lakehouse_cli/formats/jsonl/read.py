@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -19,7 +20,7 @@ from lakehouse_cli.formats.csv.nested import BAD, JsonNumber, build_values, expl
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.lines import DECODER, Opened
-from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_values
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, UnfitRows, table_of, unfit_values
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.abbreviation import cut_end
@@ -59,25 +60,29 @@ def read_carefully(
     ]
     rows = waiting = 0
     names: dict[str, None] = {}
-    for batch in _batches(opened.objects(DECODER)):
-        for reading in readings:
-            _add(reading, batch, rows + 1)
-        rows += len(batch)
-        waiting += len(batch)
-        if at_once is not None and waiting >= at_once and not any(reading.count for reading in readings):
-            yield table_of(readings)
-            waiting = 0
+    with closing(UnfitRows(lambda _, misfit: _shown(misfit[1]))) as unfit:
+        for batch in _batches(opened.objects(DECODER)):
             for reading in readings:
-                reading.chunks.clear()
-        if not all(reading.name in names for reading in readings):
-            names.update((name, None) for _, each in batch for name in each)
-    missing = [column for column in columns if column.name not in names]
-    if rows and missing:
-        reason, otherwise = f"no {opened.unit} has such a name", "its objects are empty"
-        there = list(names)
-        raise missing_columns(opened.name, missing, there, columns, reason=reason, called="names", otherwise=otherwise)
-    if any(reading.count for reading in readings):
-        raise unfit_values(opened.name, readings, rows, show=_shown, explain=_reason)
+                _add(reading, batch, rows + 1)
+            unfit.end_piece(readings)
+            rows += len(batch)
+            waiting += len(batch)
+            if at_once is not None and waiting >= at_once and not any(reading.count for reading in readings):
+                yield table_of(readings)
+                waiting = 0
+                for reading in readings:
+                    reading.chunks.clear()
+            if not all(reading.name in names for reading in readings):
+                names.update((name, None) for _, each in batch for name in each)
+        missing = [column for column in columns if column.name not in names]
+        if rows and missing:
+            reason, otherwise = f"no {opened.unit} has such a name", "its objects are empty"
+            there = list(names)
+            raise missing_columns(
+                opened.name, missing, there, columns, reason=reason, called="names", otherwise=otherwise
+            )
+        if any(reading.count for reading in readings):
+            raise unfit_values(opened.name, readings, rows, unfit, explain=_reason)
     yield table_of(readings)
 
 
@@ -87,7 +92,7 @@ def _add(reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], 
     taken = [_as_text(value) for value in parsed] if _is_text(reading.type) else parsed
     values, good = build_values(taken, reading.type, reading.options)
     misfits = () if good is None else (~good).nonzero()[0]
-    reading.add(values, misfits, lambda at: (first_row + at, parsed[at], objects[at][0]))
+    reading.add(values, misfits, lambda rows: [(first_row + at, parsed[at], objects[at][0]) for at in rows.tolist()])
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -14,12 +14,12 @@ from msgspec import UNSET, Struct
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refusal_text, shorten
 from lakehouse_cli.contracts.enforcement import nulls_text
 from lakehouse_cli.contracts.keys import key_nulls_text, repeated_keys_text
-from lakehouse_cli.contracts.violating_rows import WIDEST, ViolatingRows
 from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation, WrittenRows, some_rows
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
 from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.sql import quote
+from lakehouse_cli.violating_rows.writing import WIDEST, ViolatingRows
 
 #: How many counts or conditions a query asks for; PostgreSQL takes 1,664.
 _AT_ONCE = 500
@@ -225,6 +225,7 @@ class _Explanation:
                 numbers, *columns = zip(*some, strict=True)
                 why = [[at for at, is_broken in enumerate(row[-len(broken) :]) if is_broken] for row in some]
                 every.add_texts(numbers, why, dict(zip(shown, columns, strict=False)))
+            every.end_segment()
             return every.written(reasons)
 
     def _selected(self, selected: Iterable[str], condition: str) -> str:

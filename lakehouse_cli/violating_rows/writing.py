@@ -1,22 +1,17 @@
-"""All rows that break a contract, in a file that grows as they are found, and read from it again.
-
-The file is streams of Arrow's, one after the other: of the rows that were found piece by piece, of those that only the
-end named, of their places in files. A stream has one schema; where the next rows have another, another stream begins.
-Rows that are not the table's, as a check made them, have streams of their own among the others.
-"""
+"""All rows that break a contract, written as they are found."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +21,9 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import texts_at
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import HIDDEN, DataError, FailedRow, WrittenRows
+from lakehouse_cli.errors import HIDDEN, DataError, FailedRow, FailedRows, WrittenRows
 from lakehouse_cli.model.row_place import FileLine, RowPlace
+from lakehouse_cli.violating_rows.reading import MADE, ROW, batches, segments
 
 #: How many values of a row are kept.
 WIDEST = 200
@@ -36,11 +32,10 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
-# What the first column of a stream is called.
-_ROW, _MADE = "row", "made"
-_SEGMENTS = 3
 # Bytes of a file up to which it is sent: about a million rows.
 _SENT = 32 << 20
+# The columns of a stream of rows not all of whose values are kept.
+_CELLS = (ROW, "why", "wrong", "names", "values", "line", "file", "file_row")
 #: Takes secrets out of a text.
 Hide = Callable[[str], str]
 _KEEPING: ContextVar[tuple[Path, Hide] | None] = ContextVar("_KEEPING", default=None)
@@ -59,6 +54,24 @@ def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[None]:
         yield
     finally:
         _KEEPING.reset(token)
+
+
+class Cells(NamedTuple):
+    """Values of a column that have one reason.
+
+    Attributes:
+        number: Of the reason.
+        column: Its name.
+        rows: Their 1-based rows, ascending.
+        values: They, as text; None for one that is not kept.
+        lines: On which their rows begin, from 1; None where it is not known.
+    """
+
+    number: int
+    column: str
+    rows: Sequence[int]
+    values: Sequence[str | None]
+    lines: Sequence[int | None]
 
 
 class ViolatingRows:
@@ -99,28 +112,20 @@ class ViolatingRows:
             found: Reasons by number, each with the 0-based positions of its rows, ascending; int64.
             first: The columns to keep of more than are kept.
         """
-        rows = np.concatenate([np.empty(0, np.int64), *(each for _, each in found)])
-        reasons = np.repeat(np.array([reason for reason, _ in found], np.int32), [len(each) for _, each in found])
-        if len(found) > 1:
-            order = np.lexsort((reasons, rows))
-            rows, reasons = rows[order], reasons[order]
-        rows, starts = np.unique(rows, return_index=True)
-        starts = np.append(starts, len(reasons))
-        for at in range(0, len(rows), _AT_ONCE):
-            some, ends = rows[at : at + _AT_ONCE], starts[at : at + _AT_ONCE + 1]
-            why = _lists(ends - ends[0], reasons[ends[0] : ends[-1]])
+        for some, ends, reasons, _ in _by_row(found):
+            why = _lists(ends, av.from_numpy(reasons, pa.int32()))
             values = () if data is None else self._values(data, av.from_numpy(some, pa.int64()), first)
             numbers = av.from_numpy(some + before + 1, pa.int64())
-            self._write([(_ROW, numbers), ("why", why), *values])
+            self._write([(ROW, numbers), ("why", why), *values])
 
     def add_made(self, data: pa.Table, reason: int) -> None:
         """Write rows that a check made, with the number of their reason."""
         for at in range(0, data.num_rows, _AT_ONCE):
             some = data.slice(at, _AT_ONCE)
             self._made[reason] += len(some)
-            why = _lists(np.arange(len(some) + 1), np.full(len(some), reason))
+            why = _lists(np.arange(len(some) + 1), av.from_numpy(np.full(len(some), reason, np.int32), pa.int32()))
             values = self._values(some, av.array(range(len(some)), pa.int64()), ())
-            self._write([(_MADE, pa.nulls(len(some), pa.int64())), ("why", why), *values])
+            self._write([(MADE, pa.nulls(len(some), pa.int64())), ("why", why), *values])
 
     def add_texts(
         self, rows: Sequence[int], why: Sequence[Sequence[int]], values: Mapping[str, Sequence[str | None]]
@@ -134,8 +139,50 @@ class ViolatingRows:
         """
         data = pa.table({name: av.array(texts, pa.string()) for name, texts in values.items()})
         columns = self._values(data, av.array(range(len(rows)), pa.int64()), ())
-        reasons = _lists(np.cumsum([0, *map(len, why)]), np.array([*chain.from_iterable(why)]))
-        self._write([(_ROW, av.array(rows, pa.int64())), ("why", reasons), *columns])
+        reasons = _lists(_ends(why), av.array([*chain.from_iterable(why)], pa.int32()))
+        self._write([(ROW, av.array(rows, pa.int64())), ("why", reasons), *columns])
+
+    def add_cells(self, found: Sequence[Cells]) -> None:
+        """Write rows of a piece, each with the values alone that are wrong, of no reason twice."""
+        names = av.array([each.column for each in found], pa.string())
+        of = np.repeat(np.arange(len(found)), [len(each.rows) for each in found])
+        values = _array(chain.from_iterable(each.values for each in found))
+        there = np.array([value is not None for each in found for value in each.values], bool)
+        lines = av.array([*chain.from_iterable(each.lines for each in found)], pa.int64())
+        for rows, ends, reasons, order in _by_row([(each.number, np.array(each.rows, np.int64)) for each in found]):
+            is_there = there[order]
+            shown, ends_shown = order[is_there], np.append(0, np.cumsum(is_there))[ends]
+            self._write_cells(
+                av.from_numpy(rows, pa.int64()),
+                _lists(ends, av.from_numpy(reasons, pa.int32())),
+                _lists(ends, names.take(av.from_numpy(of[order], pa.int64()))),
+                _lists(ends_shown, names.take(av.from_numpy(of[shown], pa.int64()))),
+                _lists(ends_shown, values.take(av.from_numpy(shown, pa.int64()))),
+                lines.take(av.from_numpy(order[ends[:-1]], pa.int64())),
+            )
+
+    def add_rows(self, rows: Sequence[FailedRow], reasons: Sequence[Sequence[int]]) -> None:
+        """Write rows that have numbers, in order, each with those of its reasons."""
+        names = chain.from_iterable(row.values for row in rows)
+        values = chain.from_iterable(row.values.items() for row in rows)
+        shown = _array(HIDDEN if value is not None and name in self._hidden else value for name, value in values)
+        ends = _ends([row.values for row in rows])
+        self._write_cells(
+            av.array([row.row for row in rows], pa.int64()),
+            _lists(_ends(reasons), av.array([*chain.from_iterable(reasons)], pa.int32())),
+            _lists(_ends([row.wrong for row in rows]), _array(chain.from_iterable(row.wrong for row in rows))),
+            _lists(ends, _array(names)),
+            _lists(ends, shown),
+            av.array([row.line for row in rows], pa.int64()),
+            av.array([row.file or None for row in rows], pa.string()),
+            av.array([row.file_row or None for row in rows], pa.int64()),
+        )
+
+    def _write_cells(self, rows: pa.Array, *columns: pa.Array | None) -> None:
+        kinds = (*(None,) * 4, pa.int64(), pa.string(), pa.int64())
+        given = zip_longest(columns, kinds)
+        nulls = [pa.nulls(len(rows), kind) if column is None else column for column, kind in given]
+        self._write([*zip(_CELLS, (rows, *nulls), strict=True)])
 
     def _values(self, data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """The values of some rows: plain ones as they are, others as text, those that are not shown as stars."""
@@ -179,17 +226,17 @@ class ViolatingRows:
                 av.array(files, pa.string()),
                 av.array(rows, pa.int64()),
             )
-            self._write([*zip((_ROW, "line", "file", "file_row"), arrays, strict=True)])
+            self._write([*zip((ROW, "line", "file", "file_row"), arrays, strict=True)])
 
     def _numbers(self) -> Iterator[Iterator[int]]:
         assert self._path is not None  # noqa: S101  # the caller looks
         for start, end in zip((0, *self._ends), self._ends, strict=False):
-            yield chain.from_iterable(batch.column(0).to_pylist() for batch in _batches(self._path, start, end))
+            yield chain.from_iterable(batch.column(0).to_pylist() for batch in batches(self._path, start, end))
 
     def _write(self, columns: Sequence[tuple[str, pa.Array]]) -> None:
         if self._is_broken:
             return
-        arrays = [_without_secrets(array, self._hide) for _, array in columns]
+        arrays = [array if name == "names" else _without_secrets(array, self._hide) for name, array in columns]
         batch = pa.record_batch(arrays, names=[name for name, _ in columns])
         try:
             if self._path is None:
@@ -224,8 +271,7 @@ class ViolatingRows:
         """
         if self._path is None or self._is_broken:
             return None
-        while len(self._ends) < _SEGMENTS:
-            self.end_segment()
+        self.end_segment()
         if self._is_broken:
             return None
         self._sink.close()
@@ -236,24 +282,46 @@ class ViolatingRows:
         wrong = tuple(() if each is None else tuple(each[1]) for each in reasons)
         return WrittenRows(str(path), tuple(self._ends), texts, wrong, count, made)
 
+    def complete(
+        self,
+        failed: FailedRows | None,
+        reasons: Sequence[str],
+        find_places: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None = None,
+    ) -> FailedRows | None:
+        """Add the file to the first rows, where these are not all.
+
+        Args:
+            failed: They.
+            reasons: By number.
+            find_places: As of `add_places`, of rows without lines.
+        """
+        if failed is None or failed.count == len(failed.rows):
+            return failed
+        self.end_segment()
+        if find_places is not None:
+            self.add_places(find_places)
+        written = self.written([(each, ()) for each in reasons])
+        return failed if written is None else replace(failed, count=max(failed.count, written.count), written=written)
+
     def _count(self, counts: Any) -> int:
         """How many rows have a reason, given which are any."""
         assert self._path is not None  # noqa: S101  # the caller looks
-        early, late = (
+        found = [
             [
                 np.asarray(av.to_numpy(batch.column(0)))[np.unique(parents[counts[reasons]])]
-                for batch in _batches(self._path, start, end)
+                for batch in batches(self._path, start, end)
                 for parents, reasons in [_reasons(batch.column(1))]
             ]
-            for start, end in [(0, self._ends[0]), (self._ends[0], self._ends[1])]
-        )
-        return sum(map(len, early)) if not late else len(np.unique(np.concatenate([*early, *late])))
+            for start, end in zip((0, *self._ends), self._ends[:-1], strict=False)
+        ]
+        first, *others = filter(None, found)
+        return sum(map(len, first)) if not others else len(np.unique(np.concatenate([*first, *chain(*others)])))
 
     def copy(self, written: WrittenRows) -> WrittenRows | None:
         """Write what another process sent; returns what is in the file, which is the caller's from now on."""
-        for start, end in _segments(written):
-            for first in (_ROW, _MADE):
-                for batch in _batches(written.content or b"", start, end, first):
+        for start, end in segments(written):
+            for first in (ROW, MADE):
+                for batch in batches(written.content or b"", start, end, first):
                     self._write([*zip(batch.schema.names, batch.columns, strict=True)])
             self.end_segment()
         if self._path is None or self._is_broken:
@@ -272,6 +340,32 @@ class ViolatingRows:
                 path.unlink()
 
 
+def _by_row(found: Sequence[tuple[int, Any]]) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """The rows of reasons, many at once: which, where those of each end, their reasons, and the places of these."""
+    rows = np.concatenate([np.empty(0, np.int64), *(each for _, each in found)])
+    reasons = np.repeat(np.array([reason for reason, _ in found], np.int32), [len(each) for _, each in found])
+    order = np.lexsort((reasons, rows)) if len(found) > 1 else np.arange(len(rows))
+    reasons = reasons[order]
+    rows, starts = np.unique(rows[order], return_index=True)
+    starts = np.append(starts, len(reasons))
+    for at in range(0, len(rows), _AT_ONCE):
+        ends = starts[at : at + _AT_ONCE + 1]
+        inside = slice(ends[0], ends[-1])
+        yield rows[at : at + _AT_ONCE], ends - ends[0], reasons[inside], order[inside]
+
+
+def _ends(lists: Iterable[Sized]) -> Any:
+    return np.cumsum([0, *map(len, lists)])
+
+
+def _lists(ends: Any, values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(av.from_numpy(ends.astype(np.int32), pa.int32()), values)
+
+
+def _array(texts: Iterable[str | None]) -> pa.Array:
+    return av.array([*texts], pa.string())
+
+
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
@@ -282,13 +376,6 @@ def _is_plain(kind: pa.DataType) -> bool:
         t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind)
         or t.is_date32(kind) or t.is_timestamp(kind) or t.is_decimal128(kind)
     )  # fmt: skip
-
-
-def _lists(ends: Any, reasons: Any) -> pa.ListArray:
-    """Reasons as lists, given where each begins, and where the last ends."""
-    return pa.ListArray.from_arrays(
-        av.from_numpy(ends.astype(np.int32), pa.int32()), av.from_numpy(reasons.astype(np.int32), pa.int32())
-    )
 
 
 def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
@@ -316,20 +403,9 @@ def receive(error: DataError, prefix: Path, hide: Hide) -> None:
         error.failed = replace(error.failed, written=here.copy(error.failed.written))
 
 
-def _segments(written: WrittenRows) -> Iterator[tuple[int, int]]:
-    return zip((0, *written.ends), written.ends, strict=False)
-
-
-def _batches(file: Path | bytes, start: int, end: int, first: str = _ROW) -> Iterator[pa.RecordBatch]:
-    """The batches of the streams in some bytes of a file whose first column is called so."""
-    with pa.BufferReader(file) if isinstance(file, bytes) else pa.OSFile(str(file), "rb") as source:
-        source.seek(start)
-        while source.tell() < end:
-            with pa.ipc.open_stream(source) as stream:
-                yield from (batch for batch in stream if stream.schema.names[0] == first)
-
-
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
+    if pa.types.is_list(column.type):
+        return pa.ListArray.from_arrays(column.offsets, _without_secrets(column.values, hide))
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
     texts = column.to_pylist()
@@ -337,64 +413,3 @@ def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
     if hide(joined) == joined:
         return column
     return av.array([None if text is None else hide(text) for text in texts], column.type)
-
-
-def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) -> Iterator[FailedRow]:
-    """All rows of a file, in order; behind them those that checks made.
-
-    Args:
-        written: What is in it.
-        path: Where it is.
-        hidden: Columns of which no values are shown.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    *rows, places = (_batches(path, start, end) for start, end in _segments(written))
-    placed = chain.from_iterable(
-        zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in places
-    )
-    at = next(placed, None)
-    found = merge(*(_rows_of(each, hidden) for each in rows), key=lambda row: row[0])
-    for row, same in groupby(found, key=lambda row: row[0]):
-        reasons: dict[int, None] = {}
-        values: dict[str, str | None] = {}
-        for _, why, some in same:
-            reasons.update(dict.fromkeys(why))
-            values |= some
-        given = [(text, written.wrong[each]) for each in reasons if (text := written.reasons[each]) is not None]
-        while at is not None and at[0] < row:
-            at = next(placed, None)
-        line, file, file_row = (None, None, None) if at is None or at[0] != row else at[1:]
-        if given:
-            wrong = tuple(dict.fromkeys(name for _, names in given for name in names))
-            texts = tuple(dict.fromkeys(text for text, _ in given))
-            yield FailedRow(row, line, texts, values, wrong, file or UNSET, file_row or UNSET)
-    for _, (number,), values in _rows_of(_batches(path, 0, written.ends[-1], _MADE)):
-        if (text := written.reasons[number]) is not None:
-            # They may have what is hidden under other names.
-            shown: dict[str, str | None] = dict.fromkeys(values, HIDDEN) if hidden else values
-            yield FailedRow(None, None, (text,), shown, tuple(shown))
-
-
-def _rows_of(
-    batches: Iterable[pa.RecordBatch], hidden: Collection[str] = ()
-) -> Iterator[tuple[int, list[int], dict[str, str | None]]]:
-    for batch in batches:
-        names = batch.schema.names[2:]
-        texts = [_texts(column) for column in batch.columns[2:]]
-        for at, name in enumerate(names):
-            if name in hidden:
-                texts[at] = [None if text is None else HIDDEN for text in texts[at]]
-        rows = zip(*texts, strict=True) if texts else ((),) * batch.num_rows
-        for number, why, values in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), rows, strict=True):
-            yield number, why, dict(zip(names, values, strict=True))
-
-
-def _texts(column: pa.Array) -> list[str | None]:
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return list(column.to_pylist())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return [None if value is None else str(value) for value in column.to_pylist()]
-    return texts_at(column, range(len(column)))
