@@ -23,14 +23,15 @@ from statistics import median
 from typing import Any
 
 from benchmarks import checks, clusters, partitions, projects
-from benchmarks.measuring import Measured, Paired, machine, paired
+from benchmarks.measuring import Measured, Paired, machine, measure_warm, paired
 
 DATA = projects.DATA
 REPORT = Path(__file__).parent.parent / "docs" / "performance.md"
 _INTRO = """# Performance
 
-Written by `make bench`: whole processes, each measured in turn with its yardstick, medians over the rounds, ratios as
-medians over the pairs. Nothing here is a test; what the fast commands load is one (`tests/cli/test_what_is_loaded.py`).
+Written by `make bench`: whole processes, but where a row says otherwise, each measured in turn with its yardstick,
+medians over the rounds, ratios as medians over the pairs. Nothing here is a test; what the fast commands load is one
+(`tests/cli/test_what_is_loaded.py`).
 
 Measured on {machine}.
 
@@ -202,19 +203,15 @@ def streamed(rounds: int) -> list[str]:
 def queries(rounds: int) -> list[str]:
     """SQL tables: an aggregate over 10^7 rows, and plans of 1,000."""
     rows = int(os.environ.get("ROWS", projects.ROWS))
-    aggregate = paired(
-        f"SQL: count and maximum by name and day over {rows:,} rows of Parquet",
-        ["lakehouse", "run", "--force"],
-        "DuckDB alone",
-        [sys.executable, "duck.py"],
-        projects.aggregate(rows),
-        rounds,
-    )
-    lines = [
-        row(aggregate, "wall", wall, 1.2),
-        row(aggregate, "CPU", cpu, inf),
-        row(aggregate, "peak memory", peak, inf),
-    ]
+    folder = projects.aggregate(rows)
+    what = f"SQL: count and maximum by name and day over {rows:,} rows of Parquet"
+    run, duck = ["lakehouse", "run", "--force"], [sys.executable, "duck.py"]
+    whole = paired(f"{what}, whole processes", run, "DuckDB alone", duck, folder, rounds)
+    lines = [row(whole, "wall", wall, 1.2), row(whole, "CPU", cpu, inf), row(whole, "peak memory", peak, inf)]
+    within = f"{what}, a run in a process that made one before"
+    twice = "DuckDB alone, likewise"
+    warm = paired(within, ["warm"], twice, ["warm_duck"], folder, rounds, measured_by=measure_warm)
+    lines += [row(warm, "wall", wall, 1.2), row(warm, "CPU", cpu, 1.2)]
     folder = projects.thousand_queries()
     what = "`lakehouse plan`, 1,000 SQL tables"
     python = ["lakehouse", "-C", str(projects.thousand_tables()), "plan"]

@@ -1,4 +1,4 @@
-"""Whole processes, timed in pairs with their yardstick: the one, the other, the one, the other."""
+"""Whole processes, or what they do once warm, timed in pairs with their yardstick: the one, the other, and again."""
 
 from __future__ import annotations
 
@@ -72,6 +72,29 @@ def measure(command: Sequence[str], folder: Path) -> Measured:
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, own)
 
 
+_WARM = """
+import resource, statistics, sys, time
+from importlib import import_module
+
+compute = import_module(sys.argv[1]).compute
+compute()
+taken = []
+for _ in range(5):
+    begun = time.perf_counter(), time.process_time()
+    compute()
+    taken.append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
+print(*map(statistics.median, zip(*taken)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def measure_warm(module: Sequence[str], folder: Path) -> Measured:
+    """Call `compute` of a module in that folder, in a process that has called it before: medians of five calls."""
+    command = [sys.executable, "-c", _WARM, *module]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    seconds, of_cores, peak_mb = map(float, done.stdout.split())
+    return Measured(seconds, of_cores, peak_mb, of_cores)
+
+
 def apart(make: Callable[[], object]) -> None:
     """Call something in a process of its own: a peak is at least what the process that begins another one has taken."""
     process = get_context("fork").Process(target=make)
@@ -90,6 +113,7 @@ def paired(
     rounds: int,
     *,
     made: Sequence[str] = (),
+    measured_by: Callable[[Sequence[str], Path], Measured] = measure,
 ) -> Paired:
     """Measure a command and its yardstick in turn, after one round that does not count.
 
@@ -101,6 +125,7 @@ def paired(
         folder: Where both run.
         rounds: How often each is measured.
         made: What in that folder goes before every single measurement, so that each makes it as if for the first time.
+        measured_by: `measure`, or `measure_warm`.
     """
     # Removed at the end only: for half a minute ext4 passes over freed inodes one by one as it makes files, which took
     # a third of the time of a run after the removal of what the one before had made.
@@ -111,7 +136,7 @@ def paired(
             for name in made:
                 if (folder / name).exists():
                     (folder / name).rename(next(places))
-            return measure(which, folder)
+            return measured_by(which, folder)
 
         measured(command)
         measured(other)

@@ -371,10 +371,34 @@ duckdb.execute(f"set threads = {{len(os.sched_getaffinity(0))}}")
 duckdb.execute("create view given as select * from 'data/given.parquet'")
 duckdb.execute('''copy ({_AGGREGATE} order by name, day) to 'out/aggregate.parquet' (compression zstd)''')
 """
+# Both on a connection of its own each time, and with the same threads.
+_AGGREGATE_WARM = """
+from lakehouse_cli import Project
+
+project = Project.load(".")
+
+
+def compute():
+    project.run(force=True)
+"""
+_AGGREGATE_DUCKDB_WARM = f"""
+import os
+import pathlib
+
+import duckdb
+
+pathlib.Path("out").mkdir(exist_ok=True)
+
+
+def compute():
+    with duckdb.connect(config={{"threads": len(os.sched_getaffinity(0))}}) as connection:
+        connection.execute("create view given as select * from 'data/given.parquet'")
+        connection.execute('''copy ({_AGGREGATE} order by name, day) to 'out/aggregate.parquet' (compression zstd)''')
+"""
 
 
 def aggregate(rows: int = ROWS) -> Path:
-    """A count and a maximum by name and day over the rows of `parquet`, and the same by DuckDB alone."""
+    """A count and a maximum by name and day over the rows of `parquet`, and the same by DuckDB alone, cold and warm."""
     folder = DATA / "aggregate"
     (folder / "data").mkdir(parents=True, exist_ok=True)
     given = (parquet() if rows == ROWS else parquet_batches(rows)) / "data/given.parquet"
@@ -387,6 +411,8 @@ def aggregate(rows: int = ROWS) -> Path:
         "    columns: {name: string, day: date32, n: int64, top: float64}\n"
     )
     (folder / "duck.py").write_text(_AGGREGATE_DUCKDB)
+    (folder / "warm.py").write_text(_AGGREGATE_WARM)
+    (folder / "warm_duck.py").write_text(_AGGREGATE_DUCKDB_WARM)
     return folder
 
 

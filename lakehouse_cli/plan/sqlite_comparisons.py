@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from lakehouse_cli.model import ColumnType
@@ -51,6 +52,13 @@ _NO_ALIAS = frozenset(
         "not",
     ]
 )
+#: How often what the query calls a column is looked up: names of names of columns.
+_PASSES = 3
+#: Words before a parenthesis that call nothing.
+_NO_CALL = frozenset(
+    ["", "where", "and", "or", "not", "on", "when", "then", "else", "select", "distinct", "having", "between", "is"]
+)
+_FIRST_KNOWN = frozenset(["coalesce", "ifnull"])
 #: What functions and words give that make a moment, as `_form`.
 _MAKERS = {
     "date": "0000-00-00",
@@ -77,13 +85,13 @@ class Comparison(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """What is compared: a text, or a column.
+    """What is compared: a text, or a column, the greatest or least of it, or a subquery of one of these.
 
     Attributes:
         begin: Of the first token, by its number.
         end: After the last.
         kinds: What the column may be; empty for a text.
-        text: The text, or its form; of a column its name.
+        text: The text, or its form; of a column how it is written.
         written: As messages show it.
     """
 
@@ -143,36 +151,142 @@ def _sides(
         ascii_lower(name): {ascii_lower(column): kind for column, kind in kinds.items()}
         for name, kinds in inputs.items()
     }
-    named = _named(seen, columns)
-    given = {seen[at + 1].name for at in range(len(seen) - 1) if seen[at].name == "as"}
-    found: dict[int, _Side] = {}
+    names = _Names(seen, columns)
+    sides: dict[int, _Side] = {}
+    for _ in range(_PASSES):
+        alone = {each.begin: each for each in _alone(seen, names, params)}
+        widened = [_widened(seen, each) for each in (*alone.values(), *_first_known(seen, alone))]
+        sides = {side.begin: side for side in widened if not _is_computed(seen, side.begin, side.end)}
+        names.given = _given(seen, sides)
+    return sides
+
+
+class _Names:
+    """What the columns of a query may be.
+
+    Args:
+        seen: Its tokens.
+        columns: The columns of each input.
+
+    Attributes:
+        given: What the query itself gives names, by AS or WITH; empty for what it computes.
+    """
+
+    def __init__(self, seen: Sequence[Token], columns: Mapping[str, Mapping[str, ColumnType]]) -> None:
+        self._columns = columns
+        self._tables = _named(seen, columns)
+        self.given: Mapping[str, tuple[ColumnType, ...]] = {}
+
+    def kinds(self, name: str, table: str | None = None) -> tuple[ColumnType, ...]:
+        """What a column may be, by its name and that before the point."""
+        if table is not None and table in self._tables:
+            of = self._columns.get(self._tables[table])
+            if of is not None:
+                return (of[name],) if name in of else ()
+        elif table is not None:
+            return ()
+        if name in self.given:
+            return self.given[name]
+        return tuple(each[name] for each in self._columns.values() if name in each)
+
+
+def _alone(seen: Sequence[Token], names: _Names, params: Mapping[str, Any]) -> Iterator[_Side]:
+    """Columns and texts of one token, and functions that make a moment."""
     for at, token in enumerate(seen):
-        before = seen[at - 1].written if at else ""
+        before = seen[at - 1].written.lower() if at else ""
         after = seen[at + 1].written if at + 1 < len(seen) else ""
-        begin, end, kinds, value, written = at, at + 1, [], None, ""
         if token.name in _MAKERS and before != "." and (after == "(") != token.name.startswith("current"):
-            end = _closed(seen, at + 1) if after == "(" else end
-            after = seen[end].written if end < len(seen) else ""
-            value, written = _MAKERS[token.name], token.written + ("(…)" if end > at + 1 else "")
-        elif after in (".", "("):
+            end = _closed(seen, at + 1) if after == "(" else at + 1
+            written = token.written + ("(…)" if end > at + 1 else "")
+            yield _Side(at, end, (), _MAKERS[token.name], written)
+        elif after in (".", "(") or before == "as":
             continue
-        elif token.kind == "text":
-            value = token.value
-        elif token.kind == "param" and token.written[0] == "$":
-            param = params.get(token.written[1:])
-            param = param.isoformat(" ") if isinstance(param, datetime) else param
-            value = param.isoformat() if isinstance(param, date) else param
-        elif token.name and before == ".":
-            begin = at - 2
-            table = named.get(seen[begin].name) if at > 1 else None
-            kinds = [columns[table][token.name]] if table is not None and token.name in columns[table] else []
-        elif token.name and token.name not in given:
-            kinds = [each[token.name] for each in columns.values() if token.name in each]
-        around = (seen[begin - 1].written.lower() if begin else "", after.lower())
-        if (kinds or isinstance(value, str)) and not set(around) & set(_COMPUTING):
-            text = value if isinstance(value, str) else token.value
-            found[begin] = _Side(begin, end, tuple(kinds), text, written or (text if kinds else f"'{text}'"))
-    return found
+        elif token.kind in ("text", "param"):
+            value = token.value if token.kind == "text" else params.get(token.written[1:])
+            value = value.isoformat(" ") if isinstance(value, datetime) else value
+            value = value.isoformat() if isinstance(value, date) else value
+            if isinstance(value, str):
+                yield _Side(at, at + 1, (), value, f"'{value}'")
+        elif token.name:
+            begin, table = (at - 2, seen[at - 2].name) if before == "." and at > 1 else (at, None)
+            if kinds := names.kinds(token.name, table):
+                yield _Side(begin, at + 1, kinds, token.value, token.value)
+
+
+def _is_computed(seen: Sequence[Token], begin: int, end: int) -> bool:
+    around = (seen[begin - 1].written.lower() if begin else "", seen[end].written.lower() if end < len(seen) else "")
+    return not set(around).isdisjoint(_COMPUTING)
+
+
+def _widened(seen: Sequence[Token], side: _Side) -> _Side:
+    """The same with what keeps its type: parentheses, the greatest and least, a subquery of nothing else."""
+    begin, end, wrap = side.begin, side.end, "…"
+    while begin and end < len(seen) and not _is_computed(seen, begin, end):
+        called, closes = seen[begin - 2].name if begin > 1 else "", seen[end].written == ")"
+        if seen[begin - 1].written == "(" and closes and called in ("max", "min"):
+            begin, end, wrap = begin - 2, _behind_window(seen, end + 1), f"{called}({wrap})"
+        elif seen[begin - 1].written == "(" and closes and called in _NO_CALL:
+            begin, end = begin - 1, end + 1
+        elif seen[begin - 1].name == "select" and seen[end].name == "from" and _is_value(seen, begin - 2):
+            begin, end, wrap = begin - 2, _closed(seen, begin - 2), f"(select {wrap} …)"
+        else:
+            break
+    text = wrap.replace("…", side.text, 1) if side.kinds else side.text
+    return side._replace(begin=begin, end=end, text=text)
+
+
+def _first_known(seen: Sequence[Token], alone: Mapping[int, _Side]) -> Iterator[_Side]:
+    """The first of some columns and texts that is known."""
+    for at in range(len(seen) - 1):
+        if seen[at].name in _FIRST_KNOWN and seen[at + 1].written == "(":
+            several = []
+            end = at + 1
+            while end + 1 in alone and seen[end].written in ("(", ","):
+                several.append(alone[end + 1])
+                end = several[-1].end
+            kinds = tuple(kind for each in several for kind in each.kinds)
+            if kinds and end < len(seen) and seen[end].written == ")":
+                yield _Side(at, end + 1, kinds, f"{seen[at].written}(…)", "")
+
+
+def _behind_window(seen: Sequence[Token], at: int) -> int:
+    """Behind the FILTER and OVER of an aggregate."""
+    for word in ("filter", "over"):
+        if at + 1 < len(seen) and seen[at].name == word:
+            at = _closed(seen, at + 1)
+    return at
+
+
+def _is_value(seen: Sequence[Token], at: int) -> bool:
+    """Whether a parenthesis opens a subquery that is a value."""
+    return at > 0 and seen[at].written == "(" and seen[at - 1].name in _NO_CALL
+
+
+def _given(seen: Sequence[Token], sides: Mapping[int, _Side]) -> dict[str, tuple[ColumnType, ...]]:
+    """The types of what the query gives names: where it gives one to columns alone, theirs."""
+    ends = {side.end: side.kinds for side in sides.values()}
+    found: dict[str, list[tuple[ColumnType, ...]]] = {}
+    for at, token in enumerate(seen[:-1]):
+        if token.name == "as" and seen[at + 1].written != "(":
+            found.setdefault(seen[at + 1].name, []).append(ends.get(at, ()))
+        elif token.name == "as" and seen[at - 1].written == ")":  # WITH and a list of names
+            opened = max((number for number in range(at) if seen[number].written == "("), default=at)
+            names = [each.name for each in seen[opened:at] if each.name]
+            for name, end in zip_longest(names, _ends_of_columns(seen, at + 2)):
+                found.setdefault(name or "", []).append(ends.get(end or 0, ()))
+    return {name: tuple({kind: None for each in kinds for kind in each}) * all(kinds) for name, kinds in found.items()}
+
+
+def _ends_of_columns(seen: Sequence[Token], at: int) -> Iterator[int]:
+    """Behind each of the columns that a SELECT lists."""
+    depth = 0
+    for number in range(at, len(seen)):
+        written = seen[number].written.lower()
+        if not depth and written in (",", "from", ")"):
+            yield number
+            if written != ",":
+                return
+        depth += {"(": 1, ")": -1}.get(written, 0)
 
 
 def _closed(seen: Sequence[Token], at: int) -> int:
@@ -186,12 +300,17 @@ def _closed(seen: Sequence[Token], at: int) -> int:
 
 
 def _named(seen: Sequence[Token], columns: Mapping[str, Any]) -> dict[str, str]:
-    """Inputs by the names that they have in the query."""
+    """Inputs by the names that they have in the query; empty texts by those of subqueries and of what WITH gives."""
     named = {name: name for name in columns}
     for at, token in enumerate(seen):
-        rest = [each for each in seen[at + 1 : at + 3] if each.name != "as"][:1]
-        if token.name in columns and rest and rest[0].name and rest[0].name not in _NO_ALIAS:
-            named[rest[0].name] = token.name
+        end = at + 1
+        if token.written == "(" and at + 1 < len(seen) and seen[at + 1].name in ("select", "with"):
+            end = _closed(seen, at)
+            if at > 1 and seen[at - 1].name == "as":
+                named.setdefault(seen[at - 2].name, "")
+        rest = [each for each in seen[end : end + 2] if each.name != "as"][:1]
+        if rest and rest[0].name and rest[0].name not in _NO_ALIAS and (end > at + 1 or token.name in named):
+            named[rest[0].name] = named.get(token.name, "")
     return named
 
 
@@ -214,6 +333,9 @@ def _compared(seen: Sequence[Token], side: _Side, sides: Mapping[int, _Side]) ->
         end = at + words.index(")") if ")" in words else len(seen)
         yield from (("=", each) for number, each in sides.items() if at + 1 < number < end)
     before = seen[side.begin - 1].written if side.begin else ""
+    if before == "(" and side.begin > 1 and seen[side.begin - 2].name in _FIRST_KNOWN and all(map(_form, side.kinds)):
+        end = _closed(seen, side.begin - 1)
+        yield from (("=", each) for number, each in sides.items() if side.begin < number < end)
     other = next((each for each in sides.values() if each.end == side.begin - 1 and not each.kinds), None)
     if before in _OPERATORS and other is not None:
         yield _FLIPPED.get(before, before), other

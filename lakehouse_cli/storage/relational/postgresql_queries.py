@@ -34,6 +34,8 @@ from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
 
 _SHOWN = 3
+#: How the types begin that are ordered by a collation.
+_COLLATED = ("text", "character")
 _INT64 = 1 << 63
 #: What the driver calls the place of an error in a statement, in characters from 1.
 _POSITION = "PG_DIAG_STATEMENT_POSITION"
@@ -106,7 +108,8 @@ class PostgreSQLQuery(QueryDialect):
         self._refuse_others()
         columns = self._columns(self._view)
         keys = [
-            f'{quote(name)} COLLATE "C"' if columns[name] == "text" else quote(name) for name in order(list(columns))
+            f'{quote(name)} COLLATE "C"' if columns[name].startswith(_COLLATED) else quote(name)
+            for name in order(list(columns))
         ]
         by = f" ORDER BY {', '.join(keys)}" if keys else ""
         result = quote(self._result)

@@ -131,6 +131,7 @@ SEEN = """\
 """
 
 
+SEC = "write '2024-01-01 00:00:00'"
 #: Conditions that SQLite takes for others than they are, and what to write; nothing where it does not.
 COMPARISONS = [
     ("wall > '1970-01-01 00:00:00'", "write '1970-01-01 00:00:00.000000'"),
@@ -148,6 +149,24 @@ COMPARISONS = [
     ("x.sec = wall", "bring both to one form: `sec || '.000000'`"),
     ("id in (select id from seen join other using (sec))", "bring both to one form: `sec || '.000'`"),
     ("id in (select id from seen natural join other)", "bring both to one form: `sec || '.000'`"),
+    (
+        "id in (select max(id) from seen group by s having max(wall) > '2024-01-01')",
+        "write '2024-01-01 00:00:00.000000'",
+    ),
+    ("((x.wall)) > ('2024-01-01')", "write '2024-01-01 00:00:00.000000'"),
+    ("(select min(y.sec) from seen y where y.id < x.id) = '2024-01-01'", SEC),
+    ("(select min(sec) from seen) = '2024-01-01'", SEC),
+    ("sec > (select max(day) from seen)", "bring both to one form: `(select max(day) …) || ' 00:00:00'`"),
+    (
+        "id in (select id from (select id, wall as w from seen) where w <= '2024-01-01')",
+        "write '2024-01-01 00:00:00.000000'",
+    ),
+    ("id in (select z.id from (select id, sec from seen) z where z.sec > '2024-01-01')", SEC),
+    ("id in (with w as (select id, max(sec) over () as w from seen) select id from w where w = '2024-01-01')", SEC),
+    ("id in (with w (a, b) as (select id, sec from seen) select a from w where b = '2024-01-01')", SEC),
+    ("coalesce(sec, '1970-01-01 00:00:00') > '2024-01-01'", SEC),
+    ("coalesce(sec, '2024-01-01') is null", SEC),
+    ("ifnull(x.sec, wall) is null", "bring both to one form: `sec || '.000000'`"),
     ("ok = 'true'", "write `true` or `false`"),
     ("id <> ''", "write a number"),
     ("wall >= '1970-01-01' and wall < '1970-01-02 00:00:00' and '2000-01-01' <= wall", ""),
@@ -156,6 +175,17 @@ COMPARISONS = [
     ("day || ' 00:00:00.000000' < wall and day >= '2024' and wall < 2024 and s > '2024-01-01'", ""),
     ("ok = true and ok = '1' and id > '5' and time(wall) > '10:00' and wall like '2024-01-01'", ""),
     ("id in (select id from (select date(wall) as wall from seen) where wall > '2024-01-01')", ""),
+    (
+        "id in (select z.id from (select id, date(wall) as wall from seen) as z where max(z.wall, '') > '2024-01-01')",
+        "",
+    ),
+    (
+        "id in (with z (id, wall) as (select id, date(wall) from seen) select z.id from z where z.wall = '2024-01-01')",
+        "",
+    ),
+    ("max((x.wall), '2024-01-01') > '2024-01-01' and (x.wall) || '' > '2024-01-01' and (wall) >= ('2024-01-01')", ""),
+    ("coalesce(s, sec, '2024') > '2' and coalesce(id, '') = 0 and coalesce(day, '1970-01-01') = '2024-01-01'", ""),
+    ("length(x.wall) > '2' and (select date(max(sec)) from seen) = '2024-01-01'", ""),
 ]
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 
+from lakehouse_cli import Project
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
@@ -319,3 +320,18 @@ def test_a_million_rows_stay_on_the_server(
     assert "`lakehouse show copied --failed` shows the 899 rows that fail" in cli("run").err
     assert server.run("SELECT count(*) FROM mart.copied") == [("1000000",)]
     assert proxy.bytes < 4 * few  # the others stay there
+
+
+def test_texts_are_stored_in_one_order_whatever_their_collation(server: Database, cli: Cli) -> None:
+    server.declare(
+        "".join(
+            f"  {name}:\n    engine: storage\n    inputs: []\n    order_by: [s]\n    sql: |\n"
+            f"      select v::{kind} collate \"en-x-icu\" as s from (values ('b'), ('a'), ('B')) as v(v)\n"
+            for name, kind in {"plain": "text", "sized": "varchar(3)", "padded": "char(3)"}.items()
+        )
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    project = Project.load(server.folder.path)
+    found = {name: project.read_arrow(name)["s"].to_pylist() for name in ("plain", "sized", "padded")}
+    assert set(map(tuple, found.values())) == {("B", "a", "b")}, found
