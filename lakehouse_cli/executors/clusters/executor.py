@@ -187,7 +187,11 @@ class ClusterExecutor(Executor):
         worker.calls.add(key)
         worker.take(first.ask.resources, 1)
         self._note_room(name, worker)
-        message = Message(self._bundle_id, "work", work=tuple(work for _, work in travelling), ahead=worker.ahead)
+        spreads = first.ask.spreads and self._engine.spreads
+        to = [shown(each) for each, member in self._workers.items() if member.state == "ready"] if spreads else ()
+        message = Message(
+            self._bundle_id, "work", work=tuple(work for _, work in travelling), ahead=worker.ahead, spread=tuple(to)
+        )
         for piece in given.values():
             if piece.ask.on_placed is not None:
                 piece.ask.on_placed(shown(name))
