@@ -85,6 +85,7 @@ class DaskParts:
     def __exit__(self, *_: object) -> None:
         """Leave the cluster, which forgets what nobody else asks for."""
         with suppress(Exception):
+            self._client.unsubscribe_topic(self._client.id)
             self._client.close(timeout=2)
 
     def _take_event(self, event: tuple[float, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import DASK
 from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
-from lakehouse_cli.transforms.frames import FrameType
+from lakehouse_cli.transforms.frames import FrameType, ReadRows
 from lakehouse_cli.transforms.pandas_frame import PandasFrame, partition, refuse_nats
 
 if TYPE_CHECKING:
@@ -94,7 +95,16 @@ class DaskFrame(FrameType):
             return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]).unify_dictionaries())
         return self._frame(schema, joined(open_pieces(), _BYTES), SpilledTables("the rows of an input"))
 
-    def _frame(self, schema: pa.Schema, pieces: Iterator[pa.Table], tables: SpilledTables) -> Any:
+    @property
+    def reads_rows(self) -> bool:  # type: ignore[override]
+        """Where workers of the cluster read them."""
+        return self._cluster is not None
+
+    def from_rows(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]], read_rows: ReadRows) -> Any:
+        """As `from_pieces`; here is only seen how many rows partitions have, and where nulls are."""
+        return self._frame(schema, joined(open_pieces(), _BYTES), read_rows)
+
+    def _frame(self, schema: pa.Schema, pieces: Iterator[pa.Table], where: SpilledTables | ReadRows) -> Any:
         rows = 0
         found: list[_Piece] = []
         with_nulls: set[str] = set()
@@ -102,19 +112,21 @@ class DaskFrame(FrameType):
         for piece in pieces:
             refuse_nats(piece, rows_before=rows)
             with_nulls.update(name for name in schema.names if piece.column(name).null_count)
-            found.append(self._piece(tables, piece, rows))
+            found.append(self._piece(where, piece, rows))
             rows += piece.num_rows
             empty = piece.slice(0, 0)  # with its dictionaries
-        found = found or [self._piece(tables, empty, 0)]
+        found = found or [self._piece(SpilledTables("no rows"), empty, 0)]
         meta = partition(empty, 0, with_nulls)
         divisions = (*(piece.start for piece in found), rows - 1) if rows else None
         with self._scopes:
             return dd.from_map(_Partitions(with_nulls), found, meta=meta, divisions=divisions, label="input")
 
-    def _piece(self, tables: SpilledTables, piece: pa.Table, start: int) -> _Piece:
+    def _piece(self, where: SpilledTables | ReadRows, piece: pa.Table, start: int) -> _Piece:
+        if callable(where):
+            return _Piece(partial(where, range(start, start + piece.num_rows)), start)
         if self._cluster is not None:
             return _Piece(self._cluster.keep(copied(piece)), start)
-        return _Piece(_HeldTable(tables, piece, start), start)
+        return _Piece(_HeldTable(where, piece, start), start)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame, computed."""
@@ -171,17 +183,22 @@ class _Piece:
     """Some rows of an input, for one partition.
 
     Args:
-        rows: Has them.
+        rows: Has them; in another process that a value of the cluster was brought to, that itself.
         start: The number of the first in the input.
     """
 
-    def __init__(self, rows: _HeldTable | KeptValue, start: int) -> None:
+    def __init__(
+        self, rows: _HeldTable | KeptValue | pa.Table | Callable[[Sequence[str] | None], pa.Table], start: int
+    ) -> None:
         self._rows, self.start = rows, start
         self._token = uuid4().hex
 
-    def table(self) -> pa.Table:
-        """The rows; where this was computed with them, they are here themselves."""
-        return self._rows if isinstance(self._rows, pa.Table) else self._rows.get()
+    def table(self, columns: Sequence[str] | None) -> pa.Table:
+        """The rows, of some columns or of all."""
+        if callable(self._rows):
+            return self._rows(columns)
+        table = self._rows if isinstance(self._rows, pa.Table) else self._rows.get()
+        return table if columns is None else table.select(list(columns))
 
     def __dask_tokenize__(self) -> str:
         """Known by itself: dask would go through all values."""
@@ -195,9 +212,7 @@ class _Partitions:
         self._with_nulls = with_nulls
 
     def __call__(self, piece: _Piece, columns: Sequence[str] | None = None) -> Any:
-        table = piece.table()
-        table = table if columns is None else table.select(list(columns))
-        return partition(table, piece.start, self._with_nulls)
+        return partition(piece.table(columns), piece.start, self._with_nulls)
 
 
 class _Scopes:

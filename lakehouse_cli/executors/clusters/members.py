@@ -190,6 +190,11 @@ def shown(worker: str) -> str:
     return worker.partition("#")[0]
 
 
+def addresses(workers: Mapping[str, Member]) -> tuple[str, ...]:
+    """Those of the workers that may be given work, where they are called by them."""
+    return tuple(shown(name) for name, each in workers.items() if each.state == "ready")
+
+
 def most_on_one_machine(workers: Mapping[str, Member]) -> int:
     """How many places the workers of a machine have, of the one where there are most; at least one."""
     places: Counter[str] = Counter()
