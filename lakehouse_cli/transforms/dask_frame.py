@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ import dask
 import dask.dataframe as dd
 import pyarrow as pa
 
+from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.memory import copied
-from lakehouse_cli.arrow.types import without_rows
+from lakehouse_cli.arrow.types import is_list, without_rows
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.clusters.messages import spread
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import DASK
-from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
+from lakehouse_cli.runs.spilled_tables import SpilledTables
 from lakehouse_cli.transforms.frames import FrameType, ReadRows
 from lakehouse_cli.transforms.pandas_frame import PandasFrame, partition, refuse_nats
 
@@ -82,9 +85,7 @@ class DaskFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table in partitions, which are made as they are computed."""
-        rows = max(1, _BYTES * table.num_rows // max(1, table.nbytes))
-        pieces = (table.slice(start, rows) for start in range(0, table.num_rows, rows))
-        return self._frame(table.schema, pieces, SpilledTables("the rows of an input", None))
+        return self._frame(table.schema, _divided([table]), SpilledTables("the rows of an input", None))
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """As `from_arrow`; what does not fit into memory is in a temporary file, as dask asks for any part at any time.
@@ -93,7 +94,7 @@ class DaskFrame(FrameType):
         """
         if any(map(pa.types.is_dictionary, schema.types)):  # which must be the same everywhere
             return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]).unify_dictionaries())
-        return self._frame(schema, joined(open_pieces(), _BYTES), SpilledTables("the rows of an input"))
+        return self._frame(schema, _divided(open_pieces()), SpilledTables("the rows of an input"))
 
     @property
     def reads_rows(self) -> bool:  # type: ignore[override]
@@ -102,7 +103,7 @@ class DaskFrame(FrameType):
 
     def from_rows(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]], read_rows: ReadRows) -> Any:
         """As `from_pieces`; here is only seen how many rows partitions have, and where nulls are."""
-        return self._frame(schema, joined(open_pieces(), _BYTES), read_rows)
+        return self._frame(schema, _divided(open_pieces()), read_rows)
 
     def _frame(self, schema: pa.Schema, pieces: Iterator[pa.Table], where: SpilledTables | ReadRows) -> Any:
         rows = 0
@@ -156,6 +157,48 @@ class DaskFrame(FrameType):
 
 def _to_arrow(part: Any, columns: Sequence[Column] | None) -> pa.Table:
     return PandasFrame().to_arrow(part, columns)
+
+
+def _divided(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of each partition, which are the same whatever the pieces: as many as it takes to have its bytes."""
+    waiting: list[pa.Table] = []
+    room = 8 * _BYTES
+    for piece in pieces:
+        left = piece
+        while (size := _bits(left)) >= room and left.num_rows:
+            end = 1 + bisect_left(range(left.num_rows), room, key=partial(_bits_to, left))
+            yield pa.concat_tables([*waiting, left.slice(0, end)])
+            waiting, room, left = [], 8 * _BYTES, left.slice(end)
+        waiting += [left] if left.num_rows else []
+        room -= size
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _bits_to(table: pa.Table, row: int) -> int:
+    return _bits(table.slice(0, row + 1))
+
+
+def _bits(table: pa.Table) -> int:
+    """What the values of a table take, wherever they are, as if no row was in memory beside the others."""
+    return sum(_bits_of(chunk) for column in table.columns for chunk in column.chunks)
+
+
+def _bits_of(values: pa.Array) -> int:
+    kind, t = values.type, pa.types
+    if isinstance(values, pa.ExtensionArray):
+        return _bits_of(values.storage)
+    if t.is_map(kind):
+        return _bits_of(pairs_of(values))
+    if t.is_struct(kind):
+        return sum(map(_bits_of, values.flatten()))
+    if is_list(kind):
+        return 32 * len(values) + _bits_of(values.flatten())
+    try:
+        return len(values) * int(kind.bit_width)  # of a dictionary, of its indices
+    except ValueError:  # texts and bytes; nulls
+        lengths = 0 if t.is_null(kind) else pc.sum(pc.binary_length(values)).as_py() or 0
+        return 32 * len(values) + 8 * int(lengths)
 
 
 class _HeldTable:

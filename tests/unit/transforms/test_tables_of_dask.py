@@ -61,8 +61,9 @@ def test_partitions_are_the_frame_of_pandas() -> None:
             pd.testing.assert_frame_equal(whole, expected, check_column_type=True)
             pd.testing.assert_frame_equal(found._meta, expected.head(0), check_index_type=False)
             pd.testing.assert_series_equal(found["value"].compute(), expected["value"])
-        assert found.npartitions > 1
-        assert found.divisions == (*range(0, len(data), len(data.slice(0, found.divisions[1]))), len(data) - 1)
+            assert found.npartitions > 1
+            assert found.divisions == frames.from_arrow(data).divisions
+            assert found.divisions == frames.from_pieces(data.schema, partial(iter, [data])).divisions
 
 
 @pytest.mark.parametrize(
