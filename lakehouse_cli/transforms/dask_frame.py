@@ -194,6 +194,8 @@ def _bits_of(values: pa.Array) -> int:
         return sum(map(_bits_of, values.flatten()))
     if is_list(kind):
         return 32 * len(values) + _bits_of(values.flatten())
+    if t.is_string_view(kind) or t.is_binary_view(kind):
+        values = values.cast(pa.large_binary())
     try:
         return len(values) * int(kind.bit_width)  # of a dictionary, of its indices
     except ValueError:  # texts and bytes; nulls

@@ -253,7 +253,7 @@ def test_partitions_that_are_ended(steps: ProjectFolder, cli: Cli, cluster: Clus
 
 def test_tables_that_spread_at_once(steps: ProjectFolder, cli: Cli) -> None:
     """As many as there are workers of one thread: none of them keeps the place of its own partitions."""
-    tables = [f"t{number}: {{function: steps, key: [n], columns: {{n: int64}}}}" for number in range(3)]
+    tables = [f"t{number}: {{function: steps, timeout: 60, key: [n], columns: {{n: int64}}}}" for number in range(3)]
     steps.edit("lakehouse.yaml", "steps: {key: [n], columns: {n: int64}}", "\n  ".join(tables))
     ran = cli("run", "-o", "json")
     assert set(ran.statuses.values()) == {"materialized"}, ran.err
