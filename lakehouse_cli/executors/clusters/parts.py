@@ -151,7 +151,7 @@ def compute_part(
         is_error, content = process.compute(work, _nothing, say_masked, is_wanted)
     except WorkUnwantedError:
         end(process)
-        return b""
+        raise _failed(TransformError("a partition is not asked for any more")) from None
     except WorkerDiedError as error:
         end(process)
         hint = "look for what ends processes in the transform, or what is out of memory"
