@@ -103,9 +103,9 @@ class DaskParts:
     def lose(self, worker: str) -> None:
         """Fail, as a worker went that had parts; its address, where it is known."""
         with self.changed:
-            at = f"worker {worker}, which had" if worker else "a worker that had"
+            who = f"worker {worker}, which had partitions of it," if worker else "a worker that had partitions of it"
             hint = "`retries:` has the table computed once more"
-            self.lost = self.lost or TransformError(f"{at} partitions of it, is gone", hint=hint)
+            self.lost = self.lost or TransformError(f"{who} is gone", hint=hint)
             self.changed.notify_all()
 
     def keep(self, value: Any) -> KeptValue:

@@ -227,7 +227,7 @@ def test_worker_that_dies_with_partitions(steps: ProjectFolder, cluster: Cluster
         assert run.ends() == 0, run
     events = [json.loads(line) for line in run.err.splitlines() if line.startswith("{")]
     (retried,) = [each for each in events if each["event"] == "table_retrying"]
-    assert "partitions of it, is gone" in retried["error"]["message"]
+    assert ", which had partitions of it, is gone" in retried["error"]["message"]
     assert steps.read("data/steps.csv").split() == ["n", *map(str, range(6))]
     await_that(lambda: not left(cluster))
 
