@@ -30,7 +30,7 @@ test-quick: $(VENV)/installed ## What takes under a minute: the modules, without
 # Ray listens on the machine's own address, whatever it is told: on the loopback where there is no other network.
 LOOPBACK = $(shell for f in '' '--map-current-user --keep-caps'; do unshare -n $$f ip link set lo up 2>/dev/null && echo "unshare -n $$f" && break; done)
 test-clusters: $(VENV)/installed ## Runs on clusters that it starts on the loopback
-	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) $(BIN)/pytest -q $(addprefix tests/clusters/,executor.py equal.py workers.py failures.py)
+	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) $(BIN)/pytest -q $(addprefix tests/clusters/,executor.py equal.py workers.py failures.py frames.py)
 
 test-kills: $(VENV)/installed ## The same runs, of whose clusters a hundred workers and ten schedulers are killed: half an hour
 	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) env LAKEHOUSE_KILLS=100,10 $(BIN)/pytest -q -k "are_killed or scheduler_that_is_killed" tests/clusters/failures.py

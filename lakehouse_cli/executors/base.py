@@ -22,6 +22,7 @@ class Ask(Struct, frozen=True):
         key: Its name among all that were ever submitted: run, table and attempt.
         resources: How much of what it takes beside a place to work: `memory` in bytes, and whatever workers offer.
         again: Whether the same was submitted before: another attempt.
+        spreads: Whether parts of it may be computed by other workers.
         near: The worker that it had best be given to, as it has just written what is read; empty for any.
         on_placed: Called with the name of the worker that it was given to, in any thread.
         on_waited: Called with the seconds that it waited since then while others were done, in any thread.
@@ -30,6 +31,7 @@ class Ask(Struct, frozen=True):
     key: str
     resources: Mapping[str, float] = {}
     again: bool = False
+    spreads: bool = False
     near: str = ""
     on_placed: Callable[[str], None] | None = None
     on_waited: Callable[[float], None] | None = None

@@ -13,13 +13,14 @@ from pathlib import PurePath
 from queue import SimpleQueue
 from typing import Any
 
-from distributed import Client, get_worker
+from distributed import Client, get_worker, secede
 from distributed.versions import VersionMismatchWarning
 
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
-from lakehouse_cli.executors.clusters.worker import answer
+from lakehouse_cli.executors.clusters.parts import Part, compute_part
+from lakehouse_cli.executors.clusters.worker import SPREADS, answer
 
 # Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
 # may be busy: where it goes, so does the connection.
@@ -28,6 +29,8 @@ _CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there.
 _ANSWER, _LARGE, _DONE = "answer", "large", "done"
+#: What is said of a part first, with the address of its worker.
+BEGUN = "begun"
 # States of a task at its worker that is still waited for.
 _WANTED = frozenset(("executing", "long-running"))
 
@@ -35,7 +38,7 @@ _WANTED = frozenset(("executing", "long-running"))
 class DaskEngine(Engine):
     """A Dask cluster, through a client of its own."""
 
-    name = "Dask"
+    name, spreads = "Dask", True
 
     def connect(self) -> None:
         """Have a client."""
@@ -204,23 +207,45 @@ class DaskExecutor(ClusterExecutor):
 
 def work_at_worker(message: bytes, topic: str) -> bytes:
     """Answer a message at a worker of Dask's."""
-    worker = get_worker()
-    key = worker.get_current_task()
+    task = _TaskAtWorker(topic)
 
     def say(kind: str, value: Any) -> None:
-        worker.log_event(topic, (key, kind, value))
+        if kind == SPREADS:
+            secede()  # else parts would wait for their whole to be done
+        else:
+            task.say(kind, value)
 
-    def is_wanted() -> bool:
-        task = worker.state.tasks.get(key)
-        return task is not None and task.state in _WANTED
-
-    found = answer(message, worker.local_directory, say, is_wanted)
+    found = answer(message, task.folder, say, task.is_wanted, task.scheduler)
     if len(found) > _SMALL:
-        say(_LARGE, None)
+        task.say(_LARGE, None)
         return found
     # It is there though the worker dies the next moment, and nobody has to ask for it.
-    say(_ANSWER, found)
+    task.say(_ANSWER, found)
     return b""
+
+
+def part_at_worker(bundle: str, part: Part, topic: str, *values: bytes) -> bytes:
+    """Compute a part at a worker of Dask's; that it has begun is said first."""
+    task = _TaskAtWorker(topic)
+    task.say(BEGUN, task.address)
+    return compute_part(bundle, part, values, task.folder, task.say, task.is_wanted)
+
+
+class _TaskAtWorker:
+    """The task that this thread of a worker of Dask's does; what it says is an event of a topic."""
+
+    def __init__(self, topic: str) -> None:
+        self._worker = get_worker()
+        self._key, self._topic = self._worker.get_current_task(), topic
+        self.folder, self.address = self._worker.local_directory, self._worker.address
+        self.scheduler: str = self._worker.scheduler.address
+
+    def say(self, kind: str, value: Any) -> None:
+        self._worker.log_event(self._topic, (self._key, kind, value))
+
+    def is_wanted(self) -> bool:
+        task = self._worker.state.tasks.get(self._key)
+        return task is not None and task.state in _WANTED
 
 
 def answer_at_once(message: bytes, dask_worker: Any = None) -> bytes:

@@ -112,7 +112,7 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
                 with forks_end_here():
                     answer = ("result", fn(*args))
             except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
-                answer = ("error", _portable(error))
+                answer = ("error", portable(error))
             for lines in printed.values():
                 lines.end_lines()
             send(*answer)
@@ -133,7 +133,7 @@ def _end_on_request(end: Connection) -> None:
     os._exit(1)
 
 
-def _portable(error: BaseException) -> BaseException:
+def portable(error: BaseException) -> BaseException:
     """The error, or one that says the same where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes

@@ -84,14 +84,15 @@ class Format(ABC, Generic[Options]):
         """
         yield self.read(open_source, name, columns, options)
 
-    def read_pieces_within(
-        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: Options, span: TimeSpan
+    def read_some(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: Options, some: TimeSpan | range
     ) -> Iterator[pa.Table]:
         """Read what `read_pieces` does; rows outside of a span of time may be left out, by default none are.
 
-        The other arguments are those of `read`, which raises the same of what is read.
+        Of numbers of rows, no others are read; only a format that has its own method is given such. The other arguments
+        are those of `read`, which raises the same of what is read.
         """
-        del span
+        del some
         yield from self.read_pieces(open_source, name, columns, options)
 
     def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: Options) -> None:

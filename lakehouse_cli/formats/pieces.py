@@ -44,6 +44,18 @@ def _one(waiting: list[pa.Table]) -> pa.Table:
         return table
 
 
+def numbered(pieces: Iterable[pa.Table], rows: range) -> Iterator[pa.Table]:
+    """Take the rows of some numbers alone, of pieces that have all; no more pieces are asked for than have them."""
+    before = 0
+    for piece in pieces:
+        start, stop = max(rows.start - before, 0), min(rows.stop - before, piece.num_rows)
+        if start < stop:
+            yield piece.slice(start, stop - start)
+        before += piece.num_rows
+        if before >= rows.stop:
+            return
+
+
 def resized(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     """Make pieces of so many rows each, the last of fewer, whatever those are of that come; none where no row comes.
 

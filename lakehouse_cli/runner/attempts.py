@@ -138,7 +138,7 @@ class Attempts:
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
         told = partial(self._placed, name), partial(self._has_waited, name)
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, near, *told)
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, job.reaches("dask"), near, *told)
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)

@@ -21,14 +21,13 @@ from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
-from lakehouse_cli.runner.workplace import KeptInputs, WorkerStorages, Workplace
+from lakehouse_cli.runner.workplace import KeptInputs, WorkerStorages, Workplace, own_place, settle
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.text.redaction import Mask, masked_error, unmasked
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_own: Workplace | None = None
 _private: PrivateParams = {}
 
 
@@ -70,7 +69,7 @@ class WorkerSetup(Struct, frozen=True):
 
         A module that cannot be imported is the failure of the table that needs it, when its turn comes.
         """
-        global _own, _private
+        global _private
         from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
         from lakehouse_cli.transforms import load_transform
 
@@ -79,7 +78,7 @@ class WorkerSetup(Struct, frozen=True):
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
         storages = WorkerStorages(self.specs, self.staging)
         kept = KeptInputs() if self.is_unpacked else None
-        _own = self.place(storages, kept)
+        settle(self.place(storages, kept))
         _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):
@@ -97,9 +96,8 @@ def materialize_here(
         handed: Of those, the ones that other processes have written for it.
         hand_to: Where results are written for their consumers, by table; those that have none are left out.
     """
-    assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     begin_work(job.table.name)
-    place, job = _own, job.with_private(_private) if _private else job
+    place, job = own_place(), job.with_private(_private) if _private else job
     if place.is_unpacked:
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
     from lakehouse_cli.violating_rows.writing import keeping_rows

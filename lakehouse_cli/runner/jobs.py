@@ -180,6 +180,10 @@ class Job(Struct, frozen=True):
             checks=checks,
         )
 
+    def reaches(self, package: str) -> bool:
+        """Whether its code reaches a package, named as it is imported."""
+        return self.recipe is not None and f"package {package}" in self.recipe.code_parts
+
     @property
     def is_check(self) -> bool:
         """Whether stored data are checked, and nothing is computed."""

@@ -216,11 +216,6 @@ def _publish_passing(
     return publish_passing(job, place, storage, result, provenance, whole)
 
 
-def reaches_duckdb(job: Job) -> bool:
-    """Whether the code of a job reaches that package."""
-    return job.recipe is not None and "package duckdb" in job.recipe.code_parts
-
-
 def origin(
     job: Job,
     place: Workplace,
@@ -290,7 +285,7 @@ def _compute(
         LakehouseError: The transform failed, or an input.
     """
     table = job.table
-    uses_duckdb = reaches_duckdb(job)
+    uses_duckdb = job.reaches("duckdb")
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     # What is read for them does not count as its time.

@@ -14,7 +14,7 @@ from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result
 from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
-from lakehouse_cli.runner.materializing import publish, reaches_duckdb
+from lakehouse_cli.runner.materializing import publish
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
@@ -100,7 +100,7 @@ def _compute(job: Job, place: Workplace, given: Mapping[str, Argument], timeout:
         place.folder,
         tables,
         inputs,
-        uses_duckdb=reaches_duckdb(job),
+        uses_duckdb=job.reaches("duckdb"),
         workers=job.workers,
     )
     if timeout is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct
 
 from lakehouse_cli.contracts import Check, Findings, check
 from lakehouse_cli.contracts.hiding import hide_sensitive
@@ -18,9 +19,10 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.within import TimedInput
-from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.runner.workplace import Workplace, own_place
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines
+from lakehouse_cli.storage.errors import changed_while_read
 from lakehouse_cli.storage.object_partitions import read_objects
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.transforms import FrameType, StreamedTable, load_transform
@@ -105,12 +107,41 @@ def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]
         # Whether a key is there once is judged from all rows.
         is_judged_whole = table.kind == "source" and bool(table.key)
         file = found.native(record) if table.format in by_itself and not is_judged_whole else None
+        of_rows = None if found.read_rows is None or not place.is_unpacked else RowsOfInput(table, record)
         if table.kind == "source":
-            return StreamedTable(lambda: _checked(pieces(), table, storage, table.key), record, file)
+            return StreamedTable(lambda: _checked(pieces(), table, storage, table.key), record, file, of_rows=of_rows)
         of_columns = partial(found.read_columns, record) if found.reads_columns else None
-        return StreamedTable(pieces, record, file, is_judged=True, of_columns=of_columns)
+        return StreamedTable(pieces, record, file, is_judged=True, of_columns=of_columns, of_rows=of_rows)
     except LakehouseError as error:
         raise InputError(name, error) from error
+
+
+class RowsOfInput(Struct, frozen=True):
+    """Reads rows of an input by their numbers, in any process of the run that shares nothing.
+
+    Attributes:
+        table: The input.
+        record: Of its content.
+    """
+
+    table: Table
+    record: InputRecord
+
+    def __call__(self, rows: range, names: Collection[str] | None) -> pa.Table:
+        """Read rows that it has, of some columns or of all.
+
+        Raises:
+            LakehouseError: It cannot be read, or has another content by now.
+        """
+        table, storage = self.table, own_place().storages[self.table.storage]
+        columns = table.columns
+        if columns and names and table.extra_columns != "keep":
+            columns = tuple(each for each in columns if each.name in names)
+        pieces, found = scan(storage, table, columns).pieces_of((self.record,), rows)
+        if found.content_hash != self.record.content_hash:
+            raise changed_while_read(table, storage.uri(table))
+        data = pa.concat_tables(pieces())
+        return data if names is None else data.select(list(names))
 
 
 def _checked(pieces: Iterator[pa.Table], table: Table, storage: AssetStorage, key: Sequence[str]) -> Iterator[pa.Table]:

@@ -82,6 +82,20 @@ class Workplace(Struct, frozen=True):
     mask: Mask = unmasked
 
 
+_own: list[Workplace] = []
+
+
+def settle(place: Workplace) -> None:
+    """Have this process work at a place, and at no other from now on."""
+    _own[:] = [place]
+
+
+def own_place() -> Workplace:
+    """Where this process works, which shares nothing with the one that leads."""
+    (place,) = _own
+    return place
+
+
 class WorkerStorages(dict[str, AssetStorage]):
     """The storages of a worker, each opened when a job first asks for it, and kept open for the jobs to come.
 

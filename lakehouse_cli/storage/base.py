@@ -116,6 +116,10 @@ ReadPieces = Callable[["tuple[InputRecord, ...]"], Pieces]
 ReadWithin = Callable[["tuple[InputRecord, ...]", "TimeSpan"], Pieces]
 
 
+#: As `ReadPieces`, of the rows with these numbers alone; at least one piece comes.
+ReadRows = Callable[["tuple[InputRecord, ...]", range], Pieces]
+
+
 #: Given the record of the content that is read, the file that engines may read by themselves; None for none.
 FindNative = Callable[[InputRecord], "NativeFile | None"]
 
@@ -136,6 +140,7 @@ class Scan:
         native: Finds the file that it is; sets it who has files.
         summary: Finds what the file says of its columns without reading them; None where it says nothing.
         read_within: Reads rows of a span of time; None where all have to be read. Sets it who can leave out others.
+        read_rows: Reads rows by their numbers; None where those before them have to be read. Sets it who finds them.
         reads_columns: Whether `read_columns` reads less than all; sets it who stores each column by itself.
     """
 
@@ -145,6 +150,7 @@ class Scan:
         self.native: FindNative = lambda _: None
         self.summary: FindSummary = lambda _: None
         self.read_within: ReadWithin | None = None
+        self.read_rows: ReadRows | None = None
         self.reads_columns = False
         self._storage = storage
         self._table = table
@@ -185,6 +191,11 @@ class Scan:
         if self.read_within is None:
             return self.pieces_with_content(known)
         return self.read_within(tuple(known), span)
+
+    def pieces_of(self, known: Iterable[InputRecord], rows: range) -> Pieces:
+        """As `pieces_with_content`, of rows with some numbers alone; where `read_rows` is there."""
+        assert self.read_rows is not None  # noqa: S101  # who asks has seen that
+        return self.read_rows(tuple(known), rows)
 
     def read_columns(self, record: InputRecord, names: Collection[str]) -> Iterator[pa.Table]:
         """Read some of the declared columns piece by piece.

@@ -200,6 +200,7 @@ class FormatStorage(AssetStorage):
         found.read_within = partial(self._read_pieces, table, columns)
         found.reads_columns = table.format == "parquet" and not needs_manifest(table, columns)
         if found.reads_columns:
+            found.read_rows = partial(self._read_pieces, table, columns)
             found.summary = partial(self._summary, table, columns or ())
         return found
 
@@ -230,9 +231,9 @@ class FormatStorage(AssetStorage):
         table: Table,
         columns: Sequence[Column] | None,
         known: tuple[InputRecord, ...],
-        span: TimeSpan | None = None,
+        some: TimeSpan | range | None = None,
     ) -> Pieces:
-        """Read as `ReadPieces` does, or as `ReadWithin`."""
+        """Read as `ReadPieces` does, or as `ReadWithin` or `ReadRows`."""
         opened, record = self._until_unchanged(table, lambda: self._opened(table, known))
 
         def pieces() -> Iterator[pa.Table]:
@@ -240,7 +241,7 @@ class FormatStorage(AssetStorage):
                 with translate_errors(self, table, "read"), opened() as (opener, is_stored):
                     stored, form = self._stored_columns(table, columns, is_stored), self._format(table)
                     what = opener, self.uri(table), stored, self._options(table)
-                    yield from form.read_pieces(*what) if span is None else form.read_pieces_within(*what, span)
+                    yield from form.read_pieces(*what) if some is None else form.read_some(*what, some)
             except ChangedError as error:
                 raise changed_while_read(table, self.uri(table)) from error
 

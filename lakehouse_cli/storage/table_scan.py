@@ -36,6 +36,7 @@ class _ExplainedScan(Scan):
         super().__init__(storage, table, self._read, read_pieces)
         self.native, self.summary, self.reads_columns = inner.native, inner.summary, inner.reads_columns
         self.read_within = None if inner.read_within is None else self._read_within
+        self.read_rows = None if inner.read_rows is None else self._read_rows
         self._inner = inner
 
     def _read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
@@ -47,6 +48,9 @@ class _ExplainedScan(Scan):
 
     def _read_within(self, known: tuple[InputRecord, ...], span: TimeSpan) -> Pieces:
         return self._explained(lambda: self._inner.pieces_within(known, span))
+
+    def _read_rows(self, known: tuple[InputRecord, ...], rows: range) -> Pieces:
+        return self._explained(lambda: self._inner.pieces_of(known, rows))
 
     def _explained(self, open_pieces: Callable[[], Pieces]) -> Pieces:
         with self._explaining():

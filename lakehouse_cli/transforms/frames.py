@@ -39,6 +39,9 @@ from lakehouse_cli.model.frame_names import (
 )
 from lakehouse_cli.registry import install_command, installed, lookup
 
+#: Reads rows of a table by their numbers, of some columns or of all; can be sent to other workers of the cluster.
+ReadRows = Callable[["range", "Collection[str] | None"], pa.Table]
+
 
 class FrameType(ABC):
     """A frame type: an in-memory type of tables, to and from Arrow.
@@ -49,6 +52,7 @@ class FrameType(ABC):
         orders_rows: Whether its frames keep the order of rows; engines that do not are given one by the table's key.
         reads_files: The formats of files that `from_file` takes.
         reads_columns: Whether `from_columns` is its own.
+        reads_rows: Whether `from_rows` is its own.
     """
 
     name: str
@@ -56,6 +60,7 @@ class FrameType(ABC):
     orders_rows: bool = True
     reads_files: frozenset[str] = frozenset()
     reads_columns: bool = False
+    reads_rows: bool = False
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
@@ -97,6 +102,11 @@ class FrameType(ABC):
     def from_columns(self, schema: pa.Schema, open_columns: Callable[[Collection[str]], Iterator[pa.Table]]) -> Any:
         """As `from_pieces`, where fewer columns are read sooner: of those named, and perhaps of others."""
         return self.from_pieces(schema, lambda: open_columns(schema.names))
+
+    def from_rows(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]], read_rows: ReadRows) -> Any:
+        """As `from_pieces`, where rows can be read without those before them."""
+        del read_rows
+        return self.from_pieces(schema, open_pieces)
 
     def from_file(self, file: NativeFile) -> Any:
         """Make a frame that reads of a file what it needs; None where it would find other types."""

@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.memory import release_unused
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.transforms.frames import FrameType
+from lakehouse_cli.transforms.frames import FrameType, ReadRows
 
 # Values of a column that Python has at once.
 _AT_ONCE = 1 << 16
@@ -129,6 +129,8 @@ class StreamedTable:
         file: The file that it is, for engines that read such by themselves; None for none.
         is_judged: Whether nothing of it is left to judge that no transform reads.
         of_columns: Begins to read some of its columns; None where that would be as long as reading all.
+        of_rows: Reads rows of it by their numbers, also at other workers of the cluster; None where others must be read
+            before.
 
     Attributes:
         error: What was raised as it was read; None for nothing.
@@ -144,6 +146,7 @@ class StreamedTable:
         *,
         is_judged: bool = False,
         of_columns: Callable[[Collection[str]], Iterator[pa.Table]] | None = None,
+        of_rows: ReadRows | None = None,
     ) -> None:
         self.content = content
         self.error: LakehouseError | None = None
@@ -153,7 +156,7 @@ class StreamedTable:
         self._is_judged = is_judged
         self.num_rows = content.rows if self._is_done else 0 if file is None else file.rows
         self._open = open_pieces
-        self._of_columns = of_columns
+        self._of_columns, self._of_rows = of_columns, of_rows
         self._lock = threading.Lock()
         self._reading: _OneAtATime | None = None
         self._begun: Iterator[pa.Table] | None = None
@@ -180,6 +183,8 @@ class StreamedTable:
             return found
         if frame_type.reads_columns and self._of_columns is not None:
             return frame_type.from_columns(self.schema, self.columns)
+        if frame_type.reads_rows and self._of_rows is not None:
+            return frame_type.from_rows(self.schema, self.pieces, self._of_rows)
         return frame_type.from_pieces(self.schema, self.pieces)
 
     def finish(self) -> None:

@@ -60,6 +60,8 @@ class Engine(ABC):
 
     #: What messages call the engine, and what is done where a cluster does not answer.
     name: str = ""
+    #: Whether work reaches the cluster from where it is done, to spread over it; workers are called by their addresses.
+    spreads: bool = False
 
     def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
         self.address: str = options.get("address", "")

@@ -25,6 +25,7 @@ from lakehouse_cli.executors.clusters.members import (
     Member,
     Pace,
     Piece,
+    addresses,
     fail,
     missing_answer,
     most_on_one_machine,
@@ -187,7 +188,9 @@ class ClusterExecutor(Executor):
         worker.calls.add(key)
         worker.take(first.ask.resources, 1)
         self._note_room(name, worker)
-        message = Message(self._bundle_id, "work", work=tuple(work for _, work in travelling), ahead=worker.ahead)
+        spread = addresses(self._workers) if first.ask.spreads and self._engine.spreads else ()
+        sent = tuple(work for _, work in travelling)
+        message = Message(self._bundle_id, "work", work=sent, ahead=worker.ahead, spread=spread)
         for piece in given.values():
             if piece.ask.on_placed is not None:
                 piece.ask.on_placed(shown(name))
@@ -372,9 +375,8 @@ class ClusterExecutor(Executor):
             states = {each.state for each in self._workers.values()}
         if "ready" in states and states <= {"ready", "unfit"}:
             return True
-        if states == {"unfit"}:  # others may have just come as well
-            return seconds > SETTLING_S
-        return seconds > (SETTLING_S if "ready" in states else GREETING_S if states else NONE_S)
+        # Beside those that are unfit, others may have just come as well.
+        return seconds > (SETTLING_S if "ready" in states or states == {"unfit"} else GREETING_S if states else NONE_S)
 
     # Watching.
 
@@ -424,8 +426,6 @@ class ClusterExecutor(Executor):
         pieces = [piece for call in self._calls.values() for piece in call.pieces.values()]
         self._calls.clear()
         return pieces
-
-    # The end.
 
     def stop(self) -> None:
         """Let all that is under way be unwanted; nothing is waited for."""

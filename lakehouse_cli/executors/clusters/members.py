@@ -72,10 +72,13 @@ class Call:
 
 
 class Backlog:
-    """The pieces that wait for a worker, in the order in which they came, apart by the resources that they ask for."""
+    """The pieces that wait for a worker, in the order in which they came, apart by the resources that they ask for.
+
+    Those that spread are apart from the others as well, and each is given alone.
+    """
 
     def __init__(self) -> None:
-        self._queues: dict[frozenset[tuple[str, float]], deque[Piece]] = {}
+        self._queues: dict[tuple[bool, frozenset[tuple[str, float]]], deque[Piece]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -94,7 +97,7 @@ class Backlog:
         self._count += len(pieces)
 
     def _queue_of(self, piece: Piece) -> deque[Piece]:
-        return self._queues.setdefault(frozenset(piece.ask.resources.items()), deque())
+        return self._queues.setdefault((piece.ask.spreads, frozenset(piece.ask.resources.items())), deque())
 
     def first(self) -> Iterator[Piece]:
         """The first of each queue, in the order in which they came."""
@@ -104,7 +107,7 @@ class Backlog:
         """Take the first of a queue, and others behind it, such as had best be given to a worker before the rest."""
         queue = self._queue_of(first)
         taken = [queue.popleft()]
-        if most > 1 and queue:
+        if most > 1 and queue and not first.ask.spreads:
             looked_at = [queue.popleft() for _ in range(min(len(queue), max(most, _LOOKED_AT)))]
             looked_at.sort(key=lambda piece: piece.ask.near != shown(worker))
             taken += looked_at[: most - 1]
@@ -185,6 +188,11 @@ class Member:
 def shown(worker: str) -> str:
     """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
     return worker.partition("#")[0]
+
+
+def addresses(workers: Mapping[str, Member]) -> tuple[str, ...]:
+    """Those of the workers that may be given work, where they are called by them."""
+    return tuple(shown(name) for name, each in workers.items() if each.state == "ready")
 
 
 def most_on_one_machine(workers: Mapping[str, Member]) -> int:

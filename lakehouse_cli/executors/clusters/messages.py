@@ -46,6 +46,7 @@ class Message(Struct, frozen=True, array_like=True):
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
         ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
+        spread: The addresses of the workers that parts of the work may be given to; none where it has no parts.
     """
 
     bundle: str
@@ -54,6 +55,23 @@ class Message(Struct, frozen=True, array_like=True):
     work: tuple[Work, ...] = ()
     threads: int = 1
     ahead: float = 0.0
+    spread: tuple[str, ...] = ()
+
+
+class Spread(Struct, frozen=True):
+    """Where parts of the work of this process may be computed.
+
+    Attributes:
+        scheduler: The address by which the cluster is reached.
+        workers: The addresses of the workers that have the bundle.
+        bundle: Its id.
+        folder: Of the project's files in it, here.
+    """
+
+    scheduler: str
+    workers: tuple[str, ...]
+    bundle: str
+    folder: str
 
 
 class Answer(Struct, frozen=True, array_like=True):
@@ -105,7 +123,23 @@ def prepare(place: Path) -> None:
         _unprepared.append(error)
 
 
+def raise_unprepared() -> None:
+    """Raise why this process could not be prepared, if it could not.
+
+    Raises:
+        LakehouseError: That.
+    """
+    for error in _unprepared:
+        raise error
+
+
 _again = [False]
+_spread: list[Spread | None] = [None]
+
+
+def spread() -> Spread | None:
+    """Where parts of the work of this process may be computed; None where they are computed here."""
+    return _spread[0]
 
 
 def was_given_before() -> bool:
@@ -128,15 +162,14 @@ def rest() -> None:
         _at_rest.pop()()
 
 
-def call_packed(call: bytes, again: bool, ahead: float = 0.0) -> bytes:
+def call_packed(call: bytes, again: bool, ahead: float = 0.0, spread: Spread | None = None) -> bytes:
     """Call a function with its arguments, and pack what it returns; in the process of a worker's that is prepared.
 
     Raises:
         BaseException: Whatever the function raises.
     """
-    for error in _unprepared:
-        raise error
-    _again[0] = again
+    raise_unprepared()
+    _again[0], _spread[0] = again, spread
     set_ahead(ahead)
     fn: Callable[..., Any]
     fn, args = unpacked(call)

@@ -22,11 +22,12 @@ import msgspec
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
-from lakehouse_cli.executors.clusters.bundle import mask_of_bundle, unpack
+from lakehouse_cli.executors.clusters.bundle import FILES, mask_of_bundle, unpack
 from lakehouse_cli.executors.clusters.messages import (
     Answer,
     Answers,
     Message,
+    Spread,
     Work,
     call_packed,
     packed,
@@ -47,6 +48,8 @@ _IDLE_S = 60.0
 _LOOK_S = 10.0
 # How many processes without work are kept while others are started, as for another run.
 _MOST_IDLE = 4
+#: Said of work that spreads over the cluster.
+SPREADS = "spreads"
 #: Bytes up to which an answer is said before the others; an engine may keep some of what is said.
 SAID = 1 << 15
 # Seconds after which what is done is said, though more is to be done.
@@ -75,6 +78,7 @@ def answer(
     folder: str,
     say: Callable[[str, Any], None] = ignore,
     is_wanted: Callable[[], bool] = always,
+    scheduler: str = "",
 ) -> bytes:
     """Do what a message asks, and answer; what was said as `answers` is not answered again.
 
@@ -82,11 +86,13 @@ def answer(
         message: What `pack_message` made.
         folder: Where the worker keeps bundles.
         say: Takes what work prints (`stdout`, `stderr`: a line), how far it is (`progress`), and what is done before
-            the rest (`answers`: bytes), in that order.
+            the rest (`answers`: bytes), in that order; and before all that, that the work spreads (`SPREADS`): its
+            place may be given to the parts of it.
         is_wanted: Asked twice a second whether the work is still waited for; its process is ended where it is not.
+        scheduler: The address by which work reaches the cluster; empty where it cannot.
     """
     asked = _messages.decode(message)
-    place = Path(folder) / "lakehouse" / asked.bundle
+    place = folder_of(folder, asked.bundle)
     if asked.kind == "greet":
         differences = unpacked(asked.content).differences()
         found = Answer("unlike" if differences else "ready", differences=differences, seconds=time.time())
@@ -97,10 +103,18 @@ def answer(
         except OSError as error:
             found = Answer("start", text=f"cannot write {place}: {system_reason(error)}")
     elif place.is_dir():
-        return _encoder.encode(_Round(asked, place, say, is_wanted).done())
+        spread = (
+            Spread(scheduler, asked.spread, asked.bundle, str(place / FILES)) if scheduler and asked.spread else None
+        )
+        return _encoder.encode(_Round(asked, place, say, is_wanted, spread).done())
     else:
         return _encoder.encode(dict.fromkeys(range(len(asked.work)), Answer("lacks")))
     return _encoder.encode({0: found})
+
+
+def folder_of(folder: str, bundle: str) -> Path:
+    """Where a worker, which keeps bundles below a folder, has unpacked one."""
+    return Path(folder) / "lakehouse" / bundle
 
 
 class _Round:
@@ -111,10 +125,15 @@ class _Round:
     """
 
     def __init__(
-        self, asked: Message, place: Path, say: Callable[[str, Any], None], is_wanted: Callable[[], bool]
+        self,
+        asked: Message,
+        place: Path,
+        say: Callable[[str, Any], None],
+        is_wanted: Callable[[], bool],
+        spread: Spread | None,
     ) -> None:
         self._work, self._threads, self._ahead, self._place = asked.work, asked.threads, asked.ahead, place
-        self._say, self._is_wanted = say, is_wanted
+        self._say, self._is_wanted, self._spread = say, is_wanted, spread
         self._mask = mask_of_bundle(place)
         self._begun = 0
         self._unsaid: Answers = {}
@@ -124,6 +143,8 @@ class _Round:
 
     def done(self) -> Answers:
         """Do it all; return the answers that were not said."""
+        if self._spread is not None:
+            self._say(SPREADS, None)
         while self._begun < len(self._work):
             number, self._begun = self._begun, self._begun + 1
             found = self._answer(self._work[number])
@@ -143,15 +164,17 @@ class _Round:
         except Exception:  # noqa: BLE001  # it has no more to say
             self._end_process()
         else:
-            _processes.put_back(self._place, self._process)
+            processes.put_back(self._place, self._process)
 
     def _answer(self, work: Work) -> Answer:
-        kills = _oom_kills()
+        kills = oom_kills()
         self._since, self._is_loaded = time.monotonic(), self._process is not None
         try:
             if self._process is None:
-                self._process = _processes.take(self._place, self._threads)
-            piece = threads.Work(Future(), call_packed, (work.call, work.again, self._ahead), work.timeout)
+                self._process = processes.take(self._place, self._threads)
+            piece = threads.Work(
+                Future(), call_packed, (work.call, work.again, self._ahead, self._spread), work.timeout
+            )
             content = self._process.compute(piece, self._begins, self._say_masked, self._is_still_wanted)
             return Answer("result", content, seconds=time.monotonic() - self._since)
         except OSError as error:
@@ -162,7 +185,7 @@ class _Round:
             self._end_process()
             if not isinstance(error, WorkerKilledError):
                 return Answer("died", text=str(error))
-            return Answer("killed", text=OUT_OF_MEMORY if _oom_kills() > kills else str(error))
+            return Answer("killed", text=cause_of_death(error, kills))
         except (WorkerTimeoutError, WorkUnwantedError):
             self._end_process()
             return Answer("late")
@@ -203,7 +226,13 @@ def _nothing() -> None:
     """Take note of nothing."""
 
 
-def _oom_kills() -> int:
+def cause_of_death(error: WorkerDiedError, kills: int) -> str:
+    """Of what a process died, where there had been so many `oom_kills` before."""
+    is_memory = isinstance(error, WorkerKilledError) and oom_kills() > kills
+    return OUT_OF_MEMORY if is_memory else str(error)
+
+
+def oom_kills() -> int:
     """How many processes the system has ended for want of memory, as far as it says so."""
     with suppress(OSError, ValueError, IndexError):
         return int(_COUNTS.read_text().partition("oom_kill ")[2].split()[0])
@@ -271,4 +300,4 @@ class _Processes:
                 return
 
 
-_processes = _Processes()
+processes = _Processes()

@@ -69,22 +69,27 @@ class ParquetFormat(Format[ParquetOptions]):
         del options  # of writing, all of them
         yield from self._pieces(open_source, name, columns, None)
 
-    def read_pieces_within(
-        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions, span: TimeSpan
+    def read_some(
+        self,
+        open_source: Opener,
+        name: str,
+        columns: Sequence[Column] | None,
+        options: ParquetOptions,
+        some: TimeSpan | range,
     ) -> Iterator[pa.Table]:
         """Read the row groups alone whose footers do not say that all of their rows lie outside."""
         del options
-        yield from self._pieces(open_source, name, columns, span)
+        yield from self._pieces(open_source, name, columns, some)
 
     def _pieces(
-        self, open_source: Opener, name: str, columns: Sequence[Column] | None, span: TimeSpan | None
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, some: TimeSpan | range | None
     ) -> Iterator[pa.Table]:
         zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
 
             def pieces(wanted: list[str]) -> Iterator[pa.Table]:
                 with report_damage(name, _WHAT):
-                    yield from file.read_pieces(wanted, zoned, span)
+                    yield from file.read_pieces(wanted, zoned, some)
 
             yield from read_declared_pieces(file.schema.names, columns, name, pieces)
 

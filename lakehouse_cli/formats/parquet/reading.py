@@ -21,7 +21,8 @@ from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
-from lakehouse_cli.formats.parquet.row_groups import groups_within
+from lakehouse_cli.formats.parquet.row_groups import groups_within, rows_of_groups
+from lakehouse_cli.formats.pieces import numbered
 from lakehouse_cli.formats.stored_types import check_whole, in_column
 from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.text.counts import count_text, plural
@@ -106,24 +107,33 @@ class ParquetReader:
         return table
 
     def read_pieces(
-        self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType], span: TimeSpan | None = None
+        self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType], some: TimeSpan | range | None = None
     ) -> Iterator[pa.Table]:
         """Read columns piece by piece, at least one: row groups, and large ones in batches; else as `read`.
 
         The unit of INT96 may be another one in each piece; where no type is declared for it, row groups are read whole.
-        Of a span of time, row groups are left out that surely have no row in it.
+        Of a span of time, row groups are left out that surely have no row in it; of numbers of rows, all other rows.
         """
-        is_plain = bool(wanted) and self._ancient() & set(wanted) <= zoned.keys()
-        groups: Sequence[int | None] = range(self.metadata.num_row_groups) or [None]
-        if span is not None and groups != [None] and not (groups := groups_within(self.metadata, span)):
-            yield self._selected(self.schema.empty_table(), wanted)
+        if not self.metadata.num_row_groups:
+            yield self.read(wanted, None, zoned)
             return
-        for group in groups:
-            rows = 0 if group is None else self._rows_at_once(group)
-            if group is None or not is_plain or self.metadata.row_group(group).num_rows <= rows:
-                yield self.read(wanted, group, zoned)
-            else:
-                yield from self._batches(wanted, group, rows, zoned)
+        within = (
+            groups_within(self.metadata, some) if isinstance(some, TimeSpan) else range(self.metadata.num_row_groups)
+        )
+        groups = rows_of_groups(self.metadata, some) if isinstance(some, range) else dict.fromkeys(within)
+        if not groups:
+            yield self._selected(self.schema.empty_table(), wanted)
+        for group, rows in groups.items():
+            pieces = self._group(wanted, group, zoned)
+            yield from pieces if rows is None else numbered(pieces, rows)
+
+    def _group(self, wanted: Sequence[str], group: int, zoned: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+        is_plain = bool(wanted) and self._ancient() & set(wanted) <= zoned.keys()
+        rows = self._rows_at_once(group)
+        if not is_plain or self.metadata.row_group(group).num_rows <= rows:
+            yield self.read(wanted, group, zoned)
+        else:
+            yield from self._batches(wanted, group, rows, zoned)
 
     def _rows_at_once(self, group: int) -> int:
         described = self.metadata.row_group(group)

@@ -29,6 +29,19 @@ def groups_within(metadata: Any, span: TimeSpan) -> list[int]:
     return [at for at in groups if _may_hold(metadata.row_group(at), places[0], seconds, span)]
 
 
+def rows_of_groups(metadata: Any, rows: range) -> dict[int, range]:
+    """The row groups that have rows with some numbers in the file, and their numbers in the group."""
+    found = {}
+    before = 0
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
+        there = range(max(rows.start - before, 0), min(rows.stop - before, count))
+        before += count
+        if there:
+            found[group] = there
+    return found
+
+
 def _may_hold(group: Any, place: int, seconds: float, span: TimeSpan) -> bool:
     found = group.column(place).statistics
     if found is None or not found.has_min_max:

@@ -174,6 +174,20 @@ def test_int96_of_a_large_row_group_is_read_in_batches(monkeypatch: pytest.Monke
         list(ParquetFormat().read_pieces(opened(far), "t", columns_of(t="timestamp[us]"), ParquetOptions()))
 
 
+@pytest.mark.parametrize("at_once", [2, 1 << 15])
+def test_rows_by_their_numbers(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Those and no others, whatever the row groups; of none, the columns."""
+    monkeypatch.setattr(reading, "_ROWS", at_once)
+    data = pa.table({"id": range(11), "t": pa.array(range(11), pa.timestamp("ns"))})
+    source = opened(int96(data, row_group_size=4))
+    columns = columns_of(id="int64", t="timestamp[ns]")
+    for start, stop in itertools.combinations_with_replacement(range(12), 2):
+        found = pa.concat_tables(
+            ParquetFormat().read_some(source, "t", columns, ParquetOptions(), range(start, stop)),
+        )
+        assert found.equals(data.slice(start, stop - start)), (start, stop)
+
+
 def test_each_field_of_int96_has_its_own_unit() -> None:
     far, fine = pa.array([FAR, None, FIRST], pa.timestamp("us")), pa.array([1, 2, None], pa.timestamp("ns"))
     kind = pa.struct([("f", far.type), ("n", fine.type)])

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.model import Column, FunctionRef, parse_column_type
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.runs.spilled_tables import SpilledTables
@@ -61,8 +62,9 @@ def test_partitions_are_the_frame_of_pandas() -> None:
             pd.testing.assert_frame_equal(whole, expected, check_column_type=True)
             pd.testing.assert_frame_equal(found._meta, expected.head(0), check_index_type=False)
             pd.testing.assert_series_equal(found["value"].compute(), expected["value"])
-        assert found.npartitions > 1
-        assert found.divisions == (*range(0, len(data), len(data.slice(0, found.divisions[1]))), len(data) - 1)
+            assert found.npartitions > 1
+            assert found.divisions == frames.from_arrow(data).divisions
+            assert found.divisions == frames.from_pieces(data.schema, partial(iter, [data])).divisions
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,22 @@ def test_frames_are_computed(tmp_path: Path, body: str, expected: Any) -> None:
     found = found.sort_by(found.column_names[0]) if "groupby" in body else found
     assert found.to_pydict() == (expected.to_pydict() if isinstance(expected, pa.Table) else expected)
     assert "day" not in found.column_names or found.schema.field("day").type == pa.date32()
+
+
+def test_partitions_are_the_same_whatever_the_pieces() -> None:
+    """Of texts of any length, also of views of them, and where one row is more than a partition."""
+    texts = ["é" * (row % 97) if row % 7 else None for row in range(500)]
+    texts[250] = "x" * 2000
+    frames = frame_type_of("dask.dataframe.DataFrame")
+    for kind in (pa.string(), pa.string_view()):
+        data = pa.table({"n": range(500), "text": pa.array(texts, kind)})
+        divisions = {
+            frames.from_pieces(data.schema, lambda data=data, size=size: resized([data], size)).divisions
+            for size in (1, 17, 499, 500)
+        }
+        divisions |= {frames.from_arrow(data).divisions}
+        assert len(divisions) == 1
+        assert len(divisions.pop()) > 20
 
 
 def test_objects_keep_their_values(tmp_path: Path) -> None:
