@@ -258,7 +258,7 @@ def _planned_computed(
         inputs,
         "run" if reasons else "skip",
         reasons,
-        None if state.manifest is None else schema_change(state.manifest, recipe),
+        schema_change(state.manifest, recipe) if reasons and state.manifest is not None else None,
         state,
         recipe,
         refused,
