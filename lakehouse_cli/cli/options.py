@@ -19,6 +19,7 @@ from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.terminal import Terminal
 
 if TYPE_CHECKING:
+    from lakehouse_cli.plan.planned import Plan
     from lakehouse_cli.project.facade import Project
 
 _Returned = TypeVar("_Returned")
@@ -123,6 +124,7 @@ class Current:
     Attributes:
         settings: As far as they were read.
         project: As last loaded; its secrets are masked in errors.
+        plan: As last shown. It stays until the process ends: taking it apart takes as long as showing it.
         json_lines: Whether stderr takes one JSON object a line.
         interruption_reported: Whether the command itself reported that it was interrupted.
         on_work: Called once, when work begins.
@@ -130,6 +132,7 @@ class Current:
 
     settings = Settings()
     project: Project | None = None
+    plan: Plan | None = None
     json_lines = False
     interruption_reported = False
     on_work: Callable[[], None] | None = None
@@ -137,7 +140,7 @@ class Current:
     @classmethod
     def reset(cls) -> None:
         """Forget an earlier invocation in this process."""
-        cls.settings, cls.project = Settings(), None
+        cls.settings, cls.project, cls.plan = Settings(), None, None
         cls.json_lines = cls.interruption_reported = False
 
 

@@ -46,6 +46,7 @@ def command(
     from lakehouse_cli.project.cluster_notes import with_bundle_note  # loaded by now, but for a shell that asks
 
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
+    options.Current.plan = plan
     render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
     return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 

@@ -74,7 +74,7 @@ class Contract(Declaration, frozen=True, dict=True):
             return None
         return tuple([ColumnRecord(each.name, str(each.type), each.nullable) for each in self.columns])
 
-    @cached_property
+    @property
     def placed(self) -> list[Column]:
         """The columns with options of their own, or with another name in the file."""
         return [each for each in self.columns or () if each.options or each.from_ is not None]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import DecodeError, Meta, Struct, ValidationError, field, to_builtins
+from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, field, to_builtins
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
@@ -271,17 +271,39 @@ class Manifest(Struct, frozen=True):
         """
         try:
             written = _decoder(_Written).decode(text)
+            columns, packages = _shared(bytes(written.columns), bytes(written.packages))
+            recipe = _known.get(of_recipe := bytes(written.recipe)) or _decoder(Recipe | None).decode(of_recipe)
         except (ValueError, RecursionError) as error:
             with suppress(DecodeError, UnicodeError, RecursionError):
                 _check_format(_decoder(_Format).decode(text).format)
             raise ManifestError(_why(error, text)) from error
         _check_format(written.format)
-        table, columns, *others = _values(written)
-        return cls(table, tuple([(column.name, column.type) for column in columns]), *others)
+        values = [*_values(written)]
+        values[_COLUMNS], values[_RECIPE], values[_PACKAGES] = columns, recipe, packages
+        return cls(*values)
+
+
+# Recipes by the text of each in a manifest.
+_known: dict[bytes, Recipe] = {}
+
+
+@contextmanager
+def known_recipes(recipes: Iterable[Recipe]) -> Iterator[None]:
+    """Give manifests that are read in the block these very recipes, where theirs are equal, and decode only others.
+
+    Nearly all tables of a plan have the recipe that they would be made by now.
+    """
+    with suppress(UnicodeEncodeError):  # the name of a file that is not UTF-8
+        _known.update([(_encode(each), each) for each in recipes])
+    try:
+        yield
+    finally:
+        _known.clear()
 
 
 _FIELDS = Manifest.__struct_fields__
 _values = attrgetter(*_FIELDS)
+_COLUMNS, _RECIPE, _PACKAGES = map(_FIELDS.index, ("columns", "recipe", "packages"))
 _WRITTEN_FIRST_TO_LAST = ("format", *(name for name in _FIELDS if name != "format"))
 _values_to_write = attrgetter(*_WRITTEN_FIRST_TO_LAST)
 _BEFORE_VALUES = [f'"{name}": ' for name in _WRITTEN_FIRST_TO_LAST]
@@ -307,7 +329,7 @@ class _Column(Struct):
     type: str
 
 
-class _Written(Manifest, frozen=True, kw_only=True):
+class _Whole(Manifest, frozen=True, kw_only=True):
     """A manifest as it is written: its columns are objects, and only the last but `format` may be missing."""
 
     columns: tuple[_Column, ...]  # type: ignore[assignment]
@@ -318,14 +340,29 @@ class _Written(Manifest, frozen=True, kw_only=True):
     format: int
 
 
+class _Written(_Whole, frozen=True, kw_only=True):
+    """The same, without a look at what is mostly known by its text."""
+
+    columns: Raw  # type: ignore[assignment]
+    recipe: Raw  # type: ignore[assignment]
+    packages: Raw  # type: ignore[assignment]
+
+
 _encode = Encoder().encode
 _encode_lines = Encoder().encode_lines
 
 
 @cache
-def _decoder(kind: type[Struct]) -> Decoder[Any]:
+def _decoder(kind: Any) -> Decoder[Any]:
     # What reads manifests takes a while to make, and the first plan of a project has none.
     return Decoder(kind)
+
+
+@lru_cache(maxsize=256)
+def _shared(columns: bytes, packages: bytes) -> tuple[tuple[tuple[str, str], ...], Mapping[str, str]]:
+    """The columns and packages of a manifest by their texts; thousands of tables have the same."""
+    found = _decoder(tuple[_Column, ...]).decode(columns)
+    return tuple([(each.name, each.type) for each in found]), _decoder(Mapping[str, str]).decode(packages)
 
 
 def _check_format(number: int) -> None:
@@ -339,6 +376,10 @@ def _check_format(number: int) -> None:
 
 def _why(error: Exception, text: _Text) -> str:
     """Why it is no manifest: the library's words, with members named as they are written."""
+    try:
+        _decoder(_Whole).decode(text)
+    except (ValueError, RecursionError) as whole:
+        error = whole
     if isinstance(error, ValidationError):
         said, _, place = str(error).partition(" - at ")
         member = place.strip("`").removeprefix("$").removeprefix(".")

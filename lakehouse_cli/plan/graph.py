@@ -55,7 +55,11 @@ class AssetGraph(Struct, frozen=True, dict=True):
     @cached_property
     def _upstream(self) -> dict[str, tuple[str, ...]]:
         return {
-            name: tuple(dict.fromkeys([edge.table for edge in edges if not _is_own_past(self.tables, name, edge)]))
+            name: tuple(
+                dict.fromkeys(
+                    [each.table for each in edges if each.table != name or not is_past(self.tables[name], each)]
+                )
+            )
             for name, edges in self.inputs.items()
         }
 
@@ -103,11 +107,6 @@ def is_past(table: Table, edge: Input) -> bool:
     """Whether an input is earlier partitions of the table itself, which is no cycle."""
     options = table.input_options.get(edge.parameter or "") if edge.table == table.name else None
     return options is not None and bool(table.partitions) and any(last < 0 for _, last in options.at.values())
-
-
-def _is_own_past(tables: Mapping[str, Table], name: str, edge: Input) -> bool:
-    """The same by name; of most tables nothing is looked at."""
-    return edge.table == name and is_past(tables[name], edge)
 
 
 def with_quarantines(spec: ProjectSpec) -> ProjectSpec:
@@ -215,7 +214,8 @@ def _order(
     position = {name: index for index, name in enumerate(tables)}
     names = list(tables)
     waiting = {
-        name: {edge.table for edge in inputs.get(name, ()) if not _is_own_past(tables, name, edge)} for name in tables
+        name: {each.table for each in inputs.get(name, ()) if each.table != name or not is_past(table, each)}
+        for name, table in tables.items()
     }
     if _is_order(waiting):
         return tuple(waiting), []

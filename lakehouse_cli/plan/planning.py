@@ -118,7 +118,8 @@ def make_plan(
                     together = partitions_together(graph.siblings(name), by_partition)
                 else:
                     together = plan_together(graph, name, states, computed)
-                running.update(each.name for each in together.values() if each.action == "run")
+                if len(together) > 1:
+                    running.update(each.name for each in together.values() if each.action == "run")
                 results |= together
             of = results[name]
         else:
@@ -258,7 +259,7 @@ def _planned_computed(
         inputs,
         "run" if reasons else "skip",
         reasons,
-        None if state.manifest is None else schema_change(state.manifest, recipe),
+        schema_change(state.manifest, recipe) if reasons and state.manifest is not None else None,
         state,
         recipe,
         refused,
@@ -439,9 +440,10 @@ def _run_reasons(
     now: datetime,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
-    manifest, made = state.manifest, list[Reason]()
+    manifest = state.manifest
+    made: Iterable[Reason] = ()
     if manifest is not None:
-        made += recipe_reasons(table.function.name if table.function is not None else table.name, manifest, recipe)
+        made = recipe_reasons(table.function.name if table.function is not None else table.name, manifest, recipe)
     yield from _own_reasons(table, state, as_stored, recipe, made, now)
     upstream = [name for name in inputs if name not in as_stored]
     if upstream:

@@ -100,7 +100,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
     if before is None:
         return
     unseen = has_unseen(now.code_parts)
-    if before == now and [*before.params] == [*now.params] and not unseen:
+    if (before is now or (before == now and [*before.params] == [*now.params])) and not unseen:
         return
     if before.code != now.code or unseen:
         yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))

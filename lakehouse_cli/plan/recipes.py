@@ -69,7 +69,7 @@ def recipe_of(
         extra_columns=table.extra_columns,
         params=_param_records(table),
         storage=stored_as(table, storage),
-        inputs=tuple(_input_texts(graph, table, links)),
+        inputs=_input_texts(graph, table, links),
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
         order_by=table.order_by,
@@ -77,12 +77,12 @@ def recipe_of(
     )
 
 
-def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) -> Iterator[str]:
+def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) -> tuple[str, ...]:
     """Which table goes into which parameter; of a partitioned table, also which partitions of it."""
     edges = graph.inputs.get(table.name, ())
     if not links and not table.input_options:
-        yield from [f"{edge.parameter or '*'}: {edge.table}" for edge in edges]
-        return
+        return tuple([f"{edge.parameter or '*'}: {edge.table}" for edge in edges])
+    found = []
     for place, edge in enumerate(edges):
         link = links[place] if links else None
         options = table.input_options.get(edge.parameter or "")
@@ -90,7 +90,8 @@ def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) 
         by = "" if link is None else f" ({link.text()})"
         if within is not None:
             by = f" ({within.column} within {within.around[0]}..{within.around[1]})"
-        yield f"{edge.parameter or '*'}{by}: {edge.table}"
+        found.append(f"{edge.parameter or '*'}{by}: {edge.table}")
+    return tuple(found)
 
 
 def _param_records(table: Table) -> dict[str, str]:

@@ -14,13 +14,12 @@ from lakehouse_cli.errors import DataError, MissingDataError, StorageError, Unre
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, StorageSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.judged_source import JudgedSource
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe, known_recipes
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.recipes import reading_of, stored_as
-from lakehouse_cli.plan.stored_form import columns_changed, options_changed
+from lakehouse_cli.plan.stored_form import columns_changed, not_as_declared, options_changed
 from lakehouse_cli.plan.stored_states import (
     absence,
     changed_input,
@@ -72,7 +71,7 @@ class StoredEnvironment(Struct, frozen=True):
             names: Which.
             source_manifests: Whether to read manifests of sources too, as copies of them have.
         """
-        look = _Look(self)
+        look = _Look(self, {})
         names = tuple(names)
         look.at(names)
         states = {name: look.state(name) for name in names}
@@ -90,7 +89,7 @@ class StoredEnvironment(Struct, frozen=True):
             DataError: What is stored is not as declared.
             StorageError: It was stored in another form than is declared now, as another table, or cannot be read.
         """
-        table, look = self.tables[name], _Look(self)
+        table, look = self.tables[name], _Look(self, {})
         if table.kind == "computed":
             manifest = look.manifest(name)
             if isinstance(manifest, UnreachableError):
@@ -163,7 +162,7 @@ class Snapshot(Struct, frozen=True):
 def take_snapshot(
     here: StoredEnvironment,
     names: Iterable[str],
-    computed: Collection[str],
+    recipes: Mapping[str, Recipe],
     *,
     behind: StoredEnvironment | None = None,
     forced: bool = False,
@@ -176,30 +175,31 @@ def take_snapshot(
     Args:
         here: The environment of the plan.
         names: The tables: the selected ones and their inputs.
-        computed: The selected tables that are computed.
+        recipes: Of the selected tables that are computed.
         behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
         by_partition: Tables and sources that are read by partition alone, or not at all.
         remembering: Whether what storages remember of very many partitions will do.
     """
-    look, names = _Look(here, remembering=remembering), tuple(names)
-    look.at([name for name in names if name not in by_partition])
-    states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
-    farther = None if behind is None else _Look(behind, remembering=remembering)
+    look, names = _Look(here, recipes, remembering=remembering), tuple(names)
+    with known_recipes(recipes.values()):
+        look.at([name for name in names if name not in by_partition])
+        states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
+    farther = None if behind is None else _Look(behind, {}, remembering=remembering)
     if farther is not None and behind is not None:
-        lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
+        lacking = [n for n, state in states.items() if n not in recipes and not state.exists and state.trouble is None]
         farther.at([name for name in lacking if name not in by_partition])
         found = {n: farther.by_partition(n) if n in by_partition else farther.state(n) for n in lacking}
         there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
         states |= {name: replace(state, environment=behind.environment) for name, state in there.items()}
     if not lenient:
-        changed = [name for name in names if name not in computed and changed_input(name, states, here.graph, computed)]
+        changed = [name for name in names if name not in recipes and changed_input(name, states, here.graph, recipes)]
         counts = look.count([name for name in changed if states[name].environment is None])
         if farther is not None:
             counts |= farther.count([name for name in changed if states[name].environment is not None])
         states |= {name: with_rows(states[name], rows) for name, rows in counts.items()}
-        whole = (name for name in names if name in computed and not look.tables[name].partitions)
+        whole = (name for name in names if name in recipes and not look.tables[name].partitions)
         unclaimed = [name for name in whole if states[name].unclaimed]
         refusals = look.refusals(unclaimed, forced=forced)
         states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
@@ -219,18 +219,18 @@ class _Look:
 
     Args:
         stored: The environment.
+        recipes: How computed tables would be made now, as far as that is known.
         remembering: Whether what storages remember of very many partitions will do.
     """
 
-    def __init__(self, stored: StoredEnvironment, *, remembering: bool = False) -> None:
+    def __init__(self, stored: StoredEnvironment, recipes: Mapping[str, Recipe], *, remembering: bool = False) -> None:
         self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
         self.graph, self.environment = stored.graph, stored.environment
-        self.code_now = stored.code_now
-        self._judged = stored.judged
+        self.code_now, self._judged = stored.code_now, stored.judged
+        self._recipes, self._remembering = recipes, remembering
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
-        self._remembering = remembering
         self._installed: set[tuple[str, str]] = set()
 
     @cached_property
@@ -318,13 +318,15 @@ class _Look:
             return TableState(self.uri(table), False, content, None, manifest, trouble)
         if content is not None:
             content = InputRecord(*content[:4], self._reading(table, content, manifest), content.files)
-        state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
-        if judged := self._judged_source(table):
-            state = replace(state, judged=judged)
+        judged = self._judged_source(table)
+        state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble, judged=judged)
         if content is not None and content.files:
             state = replace(state, shown=self.specs[table.storage].shown)
-        if manifest is not None and any(other := self.other_form(name)):
-            state = replace(state, other_options=other[0], other_columns=other[1])
+        # What was made as it would be now is read as it is declared.
+        if manifest is not None and (manifest.recipe is not self._recipes.get(name, "") or manifest.table != name):
+            options, columns = self.other_form(name)
+            if options is not None or columns is not None:
+                state = replace(state, other_options=options, other_columns=columns)
         if content is not None and state.altered_since:
             return replace(state, altered_by=altered_by(storage, table, content))
         return state
@@ -341,7 +343,7 @@ class _Look:
         where = "" if self.environment == DEFAULT_ENVIRONMENT else f" in `{self.environment}`"
         if manifest.table != name:
             message = f"`{name}` is not stored{where}: {self.uri(table)} was stored as table `{manifest.table}`"
-            return self._not_as_declared(table, message, "path"), None
+            return not_as_declared(table, self.environment, message, "path"), None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
         columns = columns_changed(table, manifest)
         if not options and not columns:
@@ -351,15 +353,12 @@ class _Look:
             return None, None
         message = f"`{name}` was stored{where} in another way than it is declared now"
         by_options, by_columns = (
-            self._not_as_declared(table, f"{message} ({changes})", "options", "columns") if changes else None
+            not_as_declared(table, self.environment, f"{message} ({changes})", "options", "columns")
+            if changes
+            else None
             for changes in (options, columns)
         )
         return by_options, by_columns
-
-    def _not_as_declared(self, table: Table, message: str, *keys: str) -> StorageError:
-        chosen = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
-        hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
-        return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those that cannot be counted are left out."""
@@ -422,7 +421,8 @@ class _Look:
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes says nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
-        options = stored_as(table, self.specs[table.storage])
+        recipe = self._recipes.get(table.name)
+        options = stored_as(table, self.specs[table.storage]) if recipe is None else recipe.storage
         return reading_of(table, manifest if believed else None, options, self.code_now)
 
     def manifest(self, name: str) -> Manifest | StorageError | None:

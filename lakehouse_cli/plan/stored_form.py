@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import FormatSpec, form_of
-from lakehouse_cli.model import ColumnType, ColumnTypeError, Table, parse_column_type
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ColumnType, ColumnTypeError, Table, parse_column_type
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest
 from lakehouse_cli.model.option_hash import option_hash
 from lakehouse_cli.model.schema_change import column_changes, listed
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.reasons import storage_changes
 
 
@@ -92,6 +94,13 @@ def _column_changes(before: Mapping[str, str], now: Mapping[str, ColumnType]) ->
             yield f"column `{name}` added"
         elif not _is_exact(before[name], type_):
             yield f"column `{name}` {before[name]} → {type_}"
+
+
+def not_as_declared(table: Table, environment: str, message: str, *keys: str) -> StorageError:
+    """The error of a table that cannot be read for what is written under one of `keys`."""
+    chosen = "" if environment == DEFAULT_ENVIRONMENT else f" -e {environment}"
+    hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
+    return StorageError(message, hint=hint, location=table.where(*keys))
 
 
 def _is_exact(before: str, now: ColumnType) -> bool:

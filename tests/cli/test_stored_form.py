@@ -319,6 +319,8 @@ def test_renamed_table_with_its_path_runs_again(folder: ProjectFolder, cli: Cli)
     assert cli("run").code == 0
     folder.write("lakehouse.yaml", declared.format(name="new"))
     assert cli("show", "new").code == 1
+    compared = cli("diff", "new")
+    assert "data/p.csv was stored as table `old`" in compared.out + compared.err, "though it would be made in one way"
     ran = cli("run")
     assert "never materialized: data/p.csv was stored as table `old`" in ran.out
     assert cli("show", "new").code == 0

@@ -300,8 +300,8 @@ class _TransformModule:
         leads = Landing.joined([part.leads, *(replace(each, modules=_without_below(each.modules)) for each in passed)])
         changed = {(code.name, name) for name in code.entries if (code.name, name) in self._acting}
         leads = Landing(
-            {name for name in leads.names if name[0] != code.name},
-            {name for name in leads.passed if name[0] != code.name} | changed,
+            frozenset([name for name in leads.names if name[0] != code.name]),
+            frozenset([name for name in leads.passed if name[0] != code.name]) | changed,
             leads.modules - {code.name},
             leads.packages,
             leads.unbound,
@@ -399,5 +399,5 @@ class _TransformModule:
         return False
 
 
-def _without_below(modules: Iterable[str]) -> set[str]:
-    return {module for module in modules if not module.endswith(BELOW)}
+def _without_below(modules: Iterable[str]) -> frozenset[str]:
+    return frozenset([module for module in modules if not module.endswith(BELOW)])

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import Recipe
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from tests.conftest import ProjectFolder
@@ -47,6 +48,11 @@ def stored(folder: ProjectFolder) -> StoredEnvironment:
     return Project.load().planner.stored
 
 
+def recipes(*names: str) -> dict[str, Recipe]:
+    """What tables of this project would be made by, as far as a snapshot looks at it."""
+    return {name: Recipe(name, {}, None, (), "error", {}, "csv", ()) for name in names}
+
+
 def watched(stored: StoredEnvironment, *failing: str) -> tuple[StoredEnvironment, Watched]:
     storage = Watched(stored.storages["default"], frozenset(failing))
     return replace(stored, storages={"default": storage}), storage
@@ -55,7 +61,7 @@ def watched(stored: StoredEnvironment, *failing: str) -> tuple[StoredEnvironment
 def test_each_table_is_looked_at_once(stored: StoredEnvironment) -> None:
     here, storage = watched(stored)
     names = ("s", "a", "b", "new")
-    states = take_snapshot(here, names, {"a", "b", "new"}).states
+    states = take_snapshot(here, names, recipes("a", "b", "new")).states
     assert {name: state.exists for name, state in states.items()} == {"s": True, "a": True, "b": True, "new": False}
     assert storage.asked("content") == dict.fromkeys(names, 1)
     assert storage.asked("read_manifest") == dict.fromkeys(("a", "b", "new"), 1)
@@ -64,17 +70,26 @@ def test_each_table_is_looked_at_once(stored: StoredEnvironment) -> None:
 
 
 def test_snapshot_is_a_value(stored: StoredEnvironment, folder: ProjectFolder) -> None:
-    before = take_snapshot(stored, ("s", "a"), {"a"})
-    assert take_snapshot(stored, ("s", "a"), {"a"}) == before
+    before = take_snapshot(stored, ("s", "a"), recipes("a"))
+    assert take_snapshot(stored, ("s", "a"), recipes("a")) == before
     folder.write("data/s.csv", "n\n2\n3\n")
-    after = take_snapshot(stored, ("s", "a"), {"a"})
+    after = take_snapshot(stored, ("s", "a"), recipes("a"))
     assert after.states["s"] != before.states["s"]
     assert after.states["a"] == before.states["a"], "what no one edited is as it was"
 
 
+def test_what_is_made_as_before_is_not_read_again(stored: StoredEnvironment) -> None:
+    as_stored = {name: state.manifest for name, state in take_snapshot(stored, ("a", "b"), {}).states.items()}
+    now = {name: replace(each.recipe) for name, each in as_stored.items() if each is not None and each.recipe}
+    now["b"] = replace(now["b"], key=("n",))
+    found = {name: state.manifest for name, state in take_snapshot(stored, ("a", "b"), now).states.items()}
+    assert found == as_stored
+    assert [each.recipe is now[name] for name, each in found.items() if each is not None] == [True, False]
+
+
 def test_failure_of_one_table_is_its_own(stored: StoredEnvironment) -> None:
     here, _ = watched(stored, "a")
-    states = take_snapshot(here, ("s", "a", "b"), {"a", "b"}).states
+    states = take_snapshot(here, ("s", "a", "b"), recipes("a", "b")).states
     assert "on fire" in str(states["a"].trouble)
     assert states["b"].trouble is None
     assert states["b"].exists
@@ -91,7 +106,7 @@ def test_only_what_lacks_is_looked_for_elsewhere(stored: StoredEnvironment, fold
     spec = stored.specs["default"]
     moved = Project.load().planner.storages["default"].__class__(replace(spec, root=str(folder.path / "elsewhere")))
     there.inner = moved
-    states = take_snapshot(here, ("s", "a", "b", "new"), {"b", "new"}, behind=behind).states
+    states = take_snapshot(here, ("s", "a", "b", "new"), recipes("b", "new"), behind=behind).states
     assert {name: state.environment for name, state in states.items() if state.environment} == {"a": "prod"}
     assert set(there.asked("content")) == {"a"}, "the source is here, and what is computed here is not read there"
     assert not states["b"].exists
@@ -100,8 +115,8 @@ def test_only_what_lacks_is_looked_for_elsewhere(stored: StoredEnvironment, fold
 def test_source_that_is_missing_is_explained_once(stored: StoredEnvironment, folder: ProjectFolder) -> None:
     (folder.path / "data/s.csv").rename(folder.path / "data/s.txt")
     here, _ = watched(stored)
-    states = take_snapshot(here, ("s", "a"), {"a"}).states
+    states = take_snapshot(here, ("s", "a"), recipes("a")).states
     assert not states["s"].exists
     assert "s.txt is there" in f"{states['s'].trouble} {getattr(states['s'].trouble, 'hint', '')}"
-    lenient = take_snapshot(here, ("s", "a"), {"a"}, lenient=True).states
+    lenient = take_snapshot(here, ("s", "a"), recipes("a"), lenient=True).states
     assert lenient["s"].trouble is None, "no one asks why"
