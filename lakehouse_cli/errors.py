@@ -225,10 +225,12 @@ class LakehouseError(Exception):
         message: What went wrong, one sentence without a full stop.
         hint: What to do next.
         location: Where.
+        shown_data: Texts of the data that message and hint show, as they stand there.
         exit_code: What the command line exits with.
     """
 
     exit_code: ClassVar[int] = 1
+    shown_data: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, location: Location | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,75 @@
+"""What the errors of readers and writers say of tables with sensitive columns."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from tests.conftest import Cli, ProjectFolder
+
+SOURCES = """
+    name: private
+    module: transforms
+    storages:
+      default: {root: data}
+      plain: {root: out, options: {quote_char: none}}
+      dated: {root: out, options: {date_format: "%Y"}}
+      file: {type: sqlite, root: data/s.sqlite}
+    tables:
+"""
+COLUMNS = "{id: int64, em: {type: string, sensitive: true}}"
+FILES = {
+    "long": "id,em\n1,SECRET,x\n",
+    "short": "id,em\n1,a\nSECRET\n",
+    "unclosed": 'id,em\n1,"SECRET\n',
+    "behind": 'id,em\n1,"a"SECRET\n',
+    "headless": "1,SECRET\n2,SECRET\n",
+    "other": "id;SECRET\n1;a\n",
+    "below": 'id,em\n1,"SECRET"SECRET,x\n',
+    "many": "id,em\n1,SECRET,x\n",
+}
+
+
+def test_readers_show_no_row_of_sensitive_columns(folder: ProjectFolder, cli: Cli) -> None:
+    declared = [f"      {name}: {{kind: source, columns: {COLUMNS}}}" for name in FILES if name != "many"]
+    declared += [f"      many: {{kind: source, path: 'parts/*', columns: {COLUMNS}}}"]
+    declared += [f"      v: {{kind: source, storage: file, columns: {COLUMNS}}}"]
+    folder.write("lakehouse.yaml", SOURCES + "\n".join(declared) + "\n")
+    folder.write("transforms.py", "")
+    for name, text in FILES.items():
+        folder.write(f"data/parts/{name}.csv" if name == "many" else f"data/{name}.csv", text)
+    folder.write("data/parts/other.csv", "id,em\n1,SECRET,x\n")
+    with sqlite3.connect(folder.path / "data/s.sqlite") as connection:
+        connection.execute("CREATE VIEW v AS SELECT 1 AS id, json_extract('SECRET', '$.a') AS em")
+    for command in (("check",), ("check", "-o", "json"), ("run", "-o", "json", *FILES), ("show", "long")):
+        done = cli(*command)
+        assert done.code == 1
+        assert "SECRET" not in done.out + done.err, command
+    said = cli("check").err
+    assert "line 2 of `data/long.csv` has 3 values where 2 are expected: *** (data/long.csv:2)" in said
+    assert "*** follows a closing quote on line 2 of `data/behind.csv`" in said
+    assert "its columns are ***, ***" in said
+    assert not any("SECRET" in each.read_text() for each in _kept(folder.path))
+    # Without such a column the row is shown.
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("sensitive: true", "nullable: true"))
+    assert "expected: 1,SECRET,x" in cli("check", "long").err
+
+
+def test_writers_show_no_value_of_sensitive_tables(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        f"{SOURCES}      t: {{storage: plain, columns: {COLUMNS}}}\n"
+        "      d: {storage: dated, columns: {at: {type: date32, sensitive: true}}}\n",
+    )
+    code = "import datetime\nimport pyarrow as pa\ndef t(): return pa.table({'id': [1], 'em': ['a,SECRET']})\n"
+    folder.write("transforms.py", f"{code}def d(): return pa.table({{'at': [datetime.date(1987, 6, 5)]}})\n")
+    done = cli("run", "-o", "json")
+    said = {each["name"]: each["error"]["message"] for each in done.json["tables"]}
+    assert said["t"] == "column `em`: *** cannot be written without quotes, and `quote_char` is none"
+    assert said["d"].startswith("column `at`: *** would not be read back as it is from ***, in the format `%Y`")
+    assert "SECRET" not in done.out + done.err
+    assert "1987" not in done.out + done.err
+
+
+def _kept(folder: Path) -> list[Path]:
+    return [each for each in (folder / ".lakehouse").rglob("*.json*") if each.is_file()]
