@@ -99,8 +99,8 @@ def missing_columns(
     error = DataError(message, violations, hint=hint, location=Location(name, line))
     error.misnamed = frozenset(is_near)
     if headed:  # a line of data, where it is not the header
-        listed = [f"`{visible(each)}`" for each in free]
-        error.shown_data = tuple(each for each in listed if not any(each in (said or "") for said in close.values()))
+        in_words = [f"`{visible(each)}`" for each in free]
+        error.shown_data = tuple(each for each in in_words if not any(each in (said or "") for said in close.values()))
     return error
 
 
