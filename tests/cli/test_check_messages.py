@@ -45,6 +45,9 @@ def test_headlines_say_all_that_is_wrong(folder: ProjectFolder, cli: Cli) -> Non
     assert said["both"].startswith("check `both`: 2 rows do not fulfil `id < 2 or ")
     assert "0`; 1 row raises an error in SQL: Could not convert string 'a' to INT32" in said["both"]
     assert (found["both"]["status"], found["raises"]["status"]) == ("failed", "errored")
+    assert found["raises"]["count"] == 3  # which makes a check that only warns no less errored
+    assert "3 rows do not fulfil" in said["raises"]
+    assert "; 1 row raises an error in SQL" in said["raises"]
     assert said["freshness"] == "check `freshness`: `d` has no value, as there are no rows to judge"
     assert said["both"] in cli("check", "s").err
     rows = cli("show", "s", "--failed", "-o", "json").json["rows"]
