@@ -224,9 +224,7 @@ class LakehouseError(Exception):
     Attributes:
         message: What went wrong, one sentence without a full stop.
         hint: What to do next.
-        location: Where.
         shown_data: Texts of the data that message and hint show, as they stand there.
-        exit_code: What the command line exits with.
     """
 
     exit_code: ClassVar[int] = 1
