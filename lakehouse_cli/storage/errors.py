@@ -20,8 +20,8 @@ from lakehouse_cli.model import StorageSpec, Table
 _PACKAGE = Path(__file__).resolve().parent.parent
 #: What is out of reach: all tables of a storage, or one.
 OutOfReach = Literal["storage", "table"]
-# What a sentence of a database may quote: from the first quote, bracket or digit to the last.
-_QUOTED = r"""(?s)["'`(0-9].*["'`)0-9]|[0-9]"""
+# What a sentence of a database may quote: from the first quote, bracket or number to the last.
+_QUOTED = r"""(?s)(?:["'`(]|(?<!\w)[0-9]).*["'`)0-9]|(?<!\w)[0-9]"""
 #: What to do about an operating system's error.
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
+
+import duckdb
 
 from tests.conftest import Cli, ProjectFolder
 
@@ -14,7 +15,7 @@ SOURCES = """
       default: {root: data}
       plain: {root: out, options: {quote_char: none}}
       dated: {root: out, options: {date_format: "%Y"}}
-      file: {type: sqlite, root: data/s.sqlite}
+      file: {type: duckdb, root: data/d.duckdb}
     tables:
 """
 COLUMNS = "{id: int64, em: {type: string, sensitive: true}}"
@@ -33,22 +34,27 @@ FILES = {
 def test_readers_show_no_row_of_sensitive_columns(folder: ProjectFolder, cli: Cli) -> None:
     declared = [f"      {name}: {{kind: source, columns: {COLUMNS}}}" for name in FILES if name != "many"]
     declared += [f"      many: {{kind: source, path: 'parts/*', columns: {COLUMNS}}}"]
-    declared += [f"      v: {{kind: source, storage: file, columns: {COLUMNS}}}"]
+    declared += [f"      {name}: {{kind: source, storage: file, columns: {COLUMNS}}}" for name in "vw"]
     folder.write("lakehouse.yaml", SOURCES + "\n".join(declared) + "\n")
     folder.write("transforms.py", "")
     for name, text in FILES.items():
         folder.write(f"data/parts/{name}.csv" if name == "many" else f"data/{name}.csv", text)
     folder.write("data/parts/other.csv", "id,em\n1,SECRET,x\n")
-    with sqlite3.connect(folder.path / "data/s.sqlite") as connection:
-        connection.execute("CREATE VIEW v AS SELECT 1 AS id, json_extract('SECRET', '$.a') AS em")
+    with duckdb.connect(folder.path / "data/d.duckdb") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 'SECRET' AS em, 77770000000 AS n")
+        connection.execute("CREATE VIEW v AS SELECT em::INT AS id, em FROM t")
+        connection.execute("CREATE VIEW w AS SELECT n::INT AS id, em FROM t")
     for command in (("check",), ("check", "-o", "json"), ("run", "-o", "json", *FILES), ("show", "long")):
         done = cli(*command)
         assert done.code == 1
         assert "SECRET" not in done.out + done.err, command
+        assert "77770000000" not in done.out + done.err, command
     said = cli("check").err
     assert "line 2 of `data/long.csv` has 3 values where 2 are expected: *** (data/long.csv:2)" in said
     assert "*** follows a closing quote on line 2 of `data/behind.csv`" in said
     assert "its columns are ***, ***" in said
+    assert "data/d.duckdb/v cannot be read: Conversion Error: Could not convert string *** when casting" in said
+    assert "data/d.duckdb/w cannot be read: Conversion Error: Type INT64 with value *** when casting" in said
     assert not any("SECRET" in each.read_text() for each in _kept(folder.path))
     # Without such a column the row is shown.
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("sensitive: true", "nullable: true"))
