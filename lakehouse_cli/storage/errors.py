@@ -91,7 +91,9 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
         storage, table = self.storage, self.table
         is_private = table is not None and bool(table.contract.sensitive)
         if isinstance(error, LakehouseError) and is_private:
-            _hide_data(error)
+            from lakehouse_cli.contracts.hiding import hide_data  # seldom needed
+
+            hide_data(error)
         if not isinstance(error, Exception) or isinstance(error, LakehouseError):
             return
         cause = storage.explain(error, table)
@@ -113,14 +115,6 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
         raise UnreachableError(
             message, reason=cause.reason, everywhere=everywhere, hint=hint, location=where
         ) from error
-
-
-def _hide_data(error: LakehouseError) -> None:
-    """Take the data that an error shows out of its message and hint."""
-    for text in sorted(filter(str.strip, error.shown_data), key=len, reverse=True):
-        error.message = error.message.replace(text, HIDDEN)
-        error.hint = error.hint and error.hint.replace(text, HIDDEN)
-    error.shown_data = ()
 
 
 class ChangedError(StorageError):

@@ -77,5 +77,22 @@ def test_writers_show_no_value_of_sensitive_tables(folder: ProjectFolder, cli: C
     assert "1987" not in done.out + done.err
 
 
+def test_files_of_tests_show_no_sensitive_row(folder: ProjectFolder, cli: Cli) -> None:
+    tests = "tests: [{name: a, given: {raw: {csv: g.csv}}, expect: {csv: e.csv}}]"
+    columns = "columns: {id: int64, n: {type: int64, sensitive: true}}"
+    folder.declare(
+        f"raw: {{kind: source, {columns}}}\nt: {{inputs: [raw], {columns}, {tests}}}", "def t(raw): return raw\n"
+    )
+    folder.write("g.csv", "id,n\n1,SECRET,x\n")
+    folder.write("e.csv", "id,n\n1,SECRET\n")
+    ragged = cli("test")
+    assert (ragged.code, "SECRET" in ragged.err) == (3, False)
+    assert "line 2 of `g.csv` has 3 values where 2 are expected: ***" in ragged.err
+    folder.write("g.csv", "id,n\n1,SECRET\n")
+    unfit = cli("test")
+    assert (unfit.code, "SECRET" in unfit.err) == (3, False)
+    assert "1 value of column `n` is not as declared" in unfit.err
+
+
 def _kept(folder: Path) -> list[Path]:
     return [each for each in (folder / ".lakehouse").rglob("*.json*") if each.is_file()]
