@@ -224,11 +224,11 @@ class LakehouseError(Exception):
     Attributes:
         message: What went wrong, one sentence without a full stop.
         hint: What to do next.
-        location: Where.
-        exit_code: What the command line exits with.
+        shown_data: Texts of the data that message and hint show, as they stand there.
     """
 
     exit_code: ClassVar[int] = 1
+    shown_data: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, location: Location | None = None) -> None:
         super().__init__(message)

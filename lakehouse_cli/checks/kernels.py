@@ -115,6 +115,9 @@ def _not_blank(arguments: Any) -> Callable[[pa.Array], pa.Array]:
 
     def judge(values: pa.Array) -> pa.Array:
         left = pc.binary_length(pc.utf8_trim_whitespace(values))
-        return pc.greater(left, av.scalar(0, left.type))
+        good = pc.greater(left, av.scalar(0, left.type))
+        if pc.all(good).as_py() is False:  # Arrow, as Python, takes the separators of ASCII for white space too
+            good = pc.or_(good, pc.match_substring_regex(values, pattern="[\x1c-\x1f]"))
+        return good
 
     return judge

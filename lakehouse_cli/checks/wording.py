@@ -18,8 +18,9 @@ def sentence_of(check: Check) -> Callable[[int], str]:
     """What so many violations of a check are, one sentence."""
     name, columns = check.name, ", ".join(f"`{each}`" for each in check.columns)
     found, one, many = _of_kind(check)
-    if check.nulls == "fail" and found == "value":
-        one, many = f"{one}, or null", f"{many}, or null"
+    if check.nulls == "fail" and check.columns:
+        is_null, are_null = ("null", "null") if found == "value" else ("is null", "are null")
+        one, many = f"{one}, or {is_null}", f"{many}, or {are_null}"
 
     def say(count: int) -> str:
         verb = one if count == 1 else many

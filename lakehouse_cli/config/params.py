@@ -13,7 +13,7 @@ from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Reader, free_value
 from lakehouse_cli.config.scalars import core_value, loses_digits
-from lakehouse_cli.config.source import SourceFile
+from lakehouse_cli.config.source import SourceFile, refused_character
 from lakehouse_cli.config.tables import Draft
 from lakehouse_cli.config.variables import as_written, fill, names_variables, settle, template_of, unset_in
 from lakehouse_cli.config.yaml_tree import Mapping as MappingNode
@@ -221,6 +221,8 @@ def _read(text: str, kind: type) -> Any:
 
 def _parsed(text: str) -> Node | None:
     """A text of YAML on one line, as between brackets; None where it is none."""
+    if refused_character(text) is not None:
+        return None
     problems = Problems()
     node = parse_yaml(SourceFile(Path("--param"), "--param", text), problems)
     return None if problems.count else node

@@ -12,7 +12,8 @@ from lakehouse_cli.config.value_types import Flag
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.quarantine import REASON_COLUMNS, SUFFIX, puts_rows_aside
+from lakehouse_cli.model.partition_keys import across_partitions
+from lakehouse_cli.model.quarantine import REASON_COLUMNS, SUFFIX, judges_for_quarantine, puts_rows_aside
 
 _ANY = "100%"
 _KEYS = {
@@ -64,6 +65,13 @@ def quarantine_problems(table: Table, names: Collection[str]) -> Iterator[Proble
     elif not puts_rows_aside(table):
         message = f"`quarantine` of {owner}, which has no check of rows that keeps it from being published"
         yield Problem(message, 'add one, such as `{expression: "high >= low"}`, or remove `quarantine`', place)
+    across = {each.name for each in across_partitions(table)}
+    for check in table.contract.checks:
+        if check.name in across and judges_for_quarantine(table, check):
+            named = ", ".join([*table.partitions, *(each for each in check.columns if each not in table.partitions)])
+            message = f"check {quoted(check.name)} of {owner} is of all its partitions, and rows are put aside of each"
+            hint = f"write `unique: [{named}]` with declared columns; or make it the table's `key`, or a warning"
+            yield Problem(message, hint, check.location or place)
     name = f"{table.name}{SUFFIX}"
     if name in names:
         message = f"{quoted(name)} is the quarantine of {owner}, and a table of this name is declared"

@@ -19,13 +19,15 @@ from lakehouse_cli.text.regular_files import read_regular
 MAX_BYTES = 10_000_000
 
 # Patterns as texts are compiled by `re` where they are first used: most files need none of them.
-# What YAML calls a line break (https://yaml.org/spec/1.1/#b-generic), as both of PyYAML's parsers count lines.
-_LINE_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
-_RARE_BREAK = "[\r\x85\u2028\u2029]"
-# What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
+_LINE_BREAK = "\r\n|[\n\r]"
+# What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set), and what PyYAML's parsers, of YAML
+# 1.1, take for a line break (https://yaml.org/spec/1.1/#b-generic): in a text in quotes it would become a space.
 # Compiling the whole class takes longer than anything else here, and most files need only its first part.
 _UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
-_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_LONE_RETURN = "\r(?!\n)"
+# Line breaks that are refused, and how they are written in double quotes.
+_BREAKS = {"\r": "\\r", "\x85": "\\N", "\u2028": "\\L", "\u2029": "\\P"}
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = r"(?:[&!]\S*\s+)+(?=\S)"
 _TAG = r"![^\s,\[\]{}]*"
@@ -68,9 +70,7 @@ class SourceFile:
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines without their breaks."""
-        if "\r" not in self.text and (self.text.isascii() or re.search(_RARE_BREAK, self.text) is None):
-            return self.text.split("\n")
-        return re.split(_LINE_BREAK, self.text)
+        return re.split(_LINE_BREAK, self.text) if "\r" in self.text else self.text.split("\n")
 
     def line(self, number: int) -> str:
         """The text of the 0-based line; empty past the end of the file."""
@@ -145,15 +145,27 @@ def read_source(path: Path, name: str) -> SourceFile | Problem:
         message = f"`{name}` is not UTF-8: byte 0x{error.object[error.start]:02x}"
         return Problem(message, "save it as UTF-8", Location(name, len(lines), len(lines[-1]) + 1))
     source = SourceFile(path, name, text)
-    unprintable = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(_UNPRINTABLE)).search(text)
-    if unprintable:
-        before_it = re.split(_LINE_BREAK, text[: unprintable.start()])
-        return Problem(
-            f"character U+{ord(unprintable.group()):04X} may not stand in a YAML file",
-            'remove it, or write it as an escape in double quotes: "\\u0001"',
-            source.point(len(before_it) - 1, len(before_it[-1])),
-        )
-    return source
+    at = refused_character(text)
+    if at is None:
+        return source
+    before_it = re.split(_LINE_BREAK, text[:at])
+    message = f"character U+{ord(text[at]):04X} may not stand in a YAML file"
+    hint = 'remove it, or write it as an escape in double quotes: "\\u0001"'
+    if escape := _BREAKS.get(text[at]):
+        message += ": YAML takes it for the end of a line, and makes it a space in a text"
+        hint = f'remove it, or write it as an escape in double quotes: "{escape}"'
+        if text[at] == "\r":
+            hint = f'end each line with a line feed, or write it as an escape in double quotes: "{escape}"'
+    return Problem(message, hint, source.point(len(before_it) - 1, len(before_it[-1])))
+
+
+def refused_character(text: str) -> int | None:
+    """Where the first character of a text stands that YAML may not hold, or would read as another; None for none."""
+    found = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(_UNPRINTABLE)).search(text)
+    if text.count("\r") != text.count("\r\n"):
+        lone = re.compile(_LONE_RETURN).search(text, 0, found.start() if found else len(text))
+        found = lone or found
+    return None if found is None else found.start()
 
 
 def _read_bytes(path: Path, name: str) -> bytes | Problem:

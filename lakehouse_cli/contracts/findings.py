@@ -59,8 +59,8 @@ class _Finding:
     def merge(self, other: Violation) -> None:
         mine, count = self.violation, self.violation.count + other.count
         message = mine.message if self._say is None else self._say(count)
-        examples = (*mine.examples, *other.examples)[:EXAMPLES]
-        self.violation = replace(mine, count=count, message=message, examples=examples)
+        examples = sorted((*mine.examples, *other.examples), key=lambda each: each.row or 0)[:EXAMPLES]
+        self.violation = replace(mine, count=count, message=message, examples=tuple(examples))
 
 
 class _Piece(NamedTuple):
@@ -162,9 +162,14 @@ class Findings:
             violation = hide_values(violation)
         message = violation.message if say is None else say(2)
         key = (violation.column, violation.check, message)
-        number = self._findings[key].number if key in self._findings else len(self._findings)
+        of_pieces = self._findings.get(key)
+        number = len(self._findings) if of_pieces is None else of_pieces.number
         finding = self._findings[key] = _Finding(violation, say, self._group(group), number)
         finding.columns = source.column_names
+        if of_pieces is not None:  # such as rows with null
+            finding.merge(of_pieces.violation)
+            finding.rows = of_pieces.rows
+            finding.columns = finding.columns or of_pieces.columns
         if finding.group is None:
             return
         if rows is None:
@@ -175,13 +180,14 @@ class Findings:
                 for each in [source] if every is None else every:
                     self._every.add_made(each, number)
             return
-        finding.rows = list(rows[:KEPT_ROWS])
+        first = list(rows[:KEPT_ROWS])
+        finding.rows = [*finding.rows, *first]
         if self._every is not None:
             self._late.append((number, np.sort(np.array(rows if every is None else every, np.int64))))
         self._broken.update(finding.columns)
         known = sum(row in self._kept for row in rows)
         self._counts[frozenset((finding.group,))] += violation.count - known
-        kept = finding.rows[: max(KEPT_ROWS - len(self._kept), _SOME)]
+        kept = first[: max(KEPT_ROWS - len(self._kept), _SOME)]
         for start, piece in self._held:
             inside = [row for row in kept if start <= row < start + piece.num_rows]
             self._keep(piece, [row - start for row in inside], inside)

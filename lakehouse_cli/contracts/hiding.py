@@ -74,6 +74,14 @@ def _pattern(text: str) -> str:
     return re.escape(text) if len(text) >= _DISTINCT else rf"(?<!\w){re.escape(text)}(?!\w)"
 
 
+def hide_data(error: LakehouseError) -> None:
+    """Take the data that an error shows, of a table with sensitive columns, out of its message and hint."""
+    for text in sorted(filter(str.strip, error.shown_data), key=len, reverse=True):
+        error.message = error.message.replace(text, HIDDEN)
+        error.hint = error.hint and error.hint.replace(text, HIDDEN)
+    error.shown_data = ()
+
+
 def hide_sensitive(error: DataError, hidden: Collection[str], key: Collection[str] = ()) -> None:
     """Take the values of sensitive columns out of an error: of messages, examples and rows.
 

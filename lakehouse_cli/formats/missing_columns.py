@@ -98,6 +98,9 @@ def missing_columns(
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     error = DataError(message, violations, hint=hint, location=Location(name, line))
     error.misnamed = frozenset(is_near)
+    if headed:  # a line of data, where it is not the header
+        in_words = [f"`{visible(each)}`" for each in free]
+        error.shown_data = tuple(each for each in in_words if not any(each in (said or "") for said in close.values()))
     return error
 
 

@@ -250,7 +250,7 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     line = rows[start][0] if rows else 0
     header = rows[start][1] if rows else []
     before = [row for _, row in rows[:start]]
-    above = before[-1] if before else ()
+    above = before[-1] if before and not _is_title(reading, sample.head, start) else ()
     if reading.has_comments:
         options["comment"] = _COMMENT
     if reading.quote == "none" and '"' in sample.head:
@@ -276,6 +276,19 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     has_words = reading.delimiter == WHITESPACE and '"' not in sample.head and not _ALIGNED.search(sample.head)
     lines = [" ".join(row) for _, row in rows[start + 1 : start + _JUDGED]] if has_words else ()
     return Dialect(options, width, header, above, is_short, lines, notes)
+
+
+def _is_title(reading: _Reading, text: str, start: int) -> bool:
+    """Whether what stands above a header is a title: a blank line sets it apart from names that are all in quotes.
+
+    Such a line is no text of one column, which would end with its first quote.
+    """
+    if reading.quote == "none" or any(len(row) != reading.width for _, row in reading.rows[start:]):
+        return False
+    lines = io.StringIO(text, newline="").readlines()
+    line, names = reading.rows[start]
+    quoted = reading.delimiter.join(f"{reading.quote}{name}{reading.quote}" for name in names)
+    return bool(line) and reading.width > 1 and not lines[line - 1].strip() and lines[line].strip() == quoted
 
 
 def _header_before(rows: Sequence[tuple[int, list[str]]], start: int, width: int) -> int:

@@ -104,10 +104,24 @@ def _float(text: str, kind: ColumnType) -> float:
             value = float("inf")
     if isinf(value):
         raise UnfitValueError(f"`{text}` is outside of {kind}", "the column never has it")
-    if number == number.to_integral_value() and value != number:
+    # Beyond 2^53, written with a point or an exponent as a float is (1e300), it is that float.
+    if number == number.to_integral_value() and value != number and not _is_spelling(text, number, value, kind):
         hint = f"the nearest it has is {int(value)}"
         raise UnfitValueError(f"{kind} does not have the whole number `{text}`", hint)
     return value
+
+
+def _is_spelling(text: str, number: Any, value: float, kind: ColumnType) -> bool:
+    """Whether a text that is no integer has the fewest digits that tell a float from all others, as Python has them."""
+    from decimal import Decimal
+    from struct import pack
+
+    if text.lstrip("+-").isdigit():
+        return False
+    if Decimal(repr(value)) == number or kind.id == "float64":
+        return bool(Decimal(repr(value)) == number)
+    shorter = (f"{value:.{digits}g}" for digits in range(1, 10))
+    return bool(next(Decimal(each) == number for each in shorter if pack("f", float(each)) == pack("f", value)))
 
 
 def _decimal(text: str, kind: ColumnType) -> Any:

@@ -31,7 +31,7 @@ from lakehouse_cli.plan.reasons import (
     refresh_reasons,
     source_reasons,
 )
-from lakehouse_cli.plan.refusals import distrusted_input, of_another_project, unread_input
+from lakehouse_cli.plan.refusals import distrusted_input, of_another_project, unfit_input, unfit_notes, unread_input
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.text.name_lists import first_named
@@ -98,6 +98,7 @@ def make_plan(
     failing: dict[str, str] = {}
     waiting: dict[str, str] = {}
     unfit: dict[str, str] = {}
+    unfit_sources: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
     known = _Known(graph, states, recipes, running, failing, waiting, now, check_codes, replayed)
@@ -123,7 +124,7 @@ def make_plan(
                 results |= together
             of = results[name]
         else:
-            if wrong := _unfit(graph.tables[name], states[name].manifest, check_codes.get(name, {}), now):
+            if wrong := unfit_input(graph.tables[name], states[name].manifest, check_codes.get(name, {}), now):
                 unfit[name] = failing[name] = wrong
             continue
         planned.append(of)
@@ -131,10 +132,13 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
+            if of.kind == "source" and of.checks and name not in selection.names:
+                unfit_sources[name] = of.would_fail
+    stays = unfit_notes(planned, {**unfit, **unfit_sources})
     wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
-    plan = replace(plan, notes=(*selection.notes, *plan.notes))
+    plan = replace(plan, notes=(*selection.notes, *plan.notes, *stays))
     return plan if partitions is None else partitions.completed(plan)
 
 
@@ -403,15 +407,6 @@ def _with_checks(
         checks=results,
         would_fail=planned.would_fail or (None if reasons else wrong),
     )
-
-
-def _unfit(table: Table, manifest: Manifest | None, codes: Mapping[str, str], now: datetime) -> str | None:
-    """Why what is stored of an input may not be used: it fails a check, as was found; None where it may."""
-    if manifest is None or not table.contract.checks:
-        return None
-    from lakehouse_cli.plan.standing_checks import unfit_for_use  # not loaded where no table has checks
-
-    return unfit_for_use(table, manifest, codes, now)
 
 
 def _own_reasons(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.recipes import is_pickle
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.python_words import in_python
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.planned import PlannedTable
 
 
 def of_another_project(project: str, table: Table, state: TableState) -> StorageError | None:
@@ -38,3 +45,20 @@ def unread_input(name: str, states: Mapping[str, TableState], running: Collectio
     """Why an input that is read as it is stored cannot be read, as far as that is known."""
     trouble = states[name].trouble
     return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
+
+
+def unfit_input(table: Table, manifest: Manifest | None, codes: Mapping[str, str], now: datetime) -> str | None:
+    """Why what is stored of an input may not be used: it fails a check, as was found; None where it may."""
+    if manifest is None or not table.contract.checks:
+        return None
+    from lakehouse_cli.plan.standing_checks import unfit_for_use  # not loaded where no table has checks
+
+    return unfit_for_use(table, manifest, codes, now)
+
+
+def unfit_notes(planned: Sequence[PlannedTable], unfit: Mapping[str, str]) -> Iterator[str]:
+    """What is said of inputs whose data fail a check, where a table that was computed from them is up to date."""
+    for name, wrong in unfit.items():
+        if made := [each.name for each in planned if each.action == "skip" and name in each.inputs]:
+            verb = "was computed from it, and stays as it is" if len(made) == 1 else "were computed from it, and stay"
+            yield f"{wrong}; {first_named(made, 3)} {verb}"

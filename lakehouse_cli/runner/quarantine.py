@@ -22,6 +22,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import SHARED, CheckRecord, Limit
 from lakehouse_cli.model.column_type import parse_column_type
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.partition_keys import KEY
 from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
 from lakehouse_cli.runner.checking import open_judge
 from lakehouse_cli.runner.contract import enforced_result, explained, kept_pieces
@@ -175,10 +176,10 @@ def publish_passing(
     """
     table, whole = job.table, isinstance(result, pa.Table)
     with ExitStack() as stack:
-        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)))
+        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns)))
         dropped: tuple[str, ...] = ()
         if isinstance(result, pa.Table):
-            enforced = enforced_result(replace(job, checks=None), place, storage, result)
+            enforced = enforced_result(replace(job, checks=None, keys=None), place, storage, result)
             dropped, pieces = enforced.dropped, iter([enforced.table])
         else:
             pieces = kept_pieces(job, place, storage, result, enforcement)
@@ -262,11 +263,13 @@ def _split(
         if found.error is not None:
             _refuse_too_many(job, found, len(rows), total)
         split = Split(held, rows, broken, job.run_id)
+        has_key = job.keys is not None and KEY in job.keys.uniques
         if job.keys is not None:
             job.keys.take_anew(split.passing())
         records = {each.result.name: each for each in _of_published(found, rows)}
-        if rest:
-            with closing(open_judge(job, place, rest)) as judge:
+        if rest or has_key:
+            # Only the keys of what is published count, so that no order of the partitions decides.
+            with closing(open_judge(job, place, rest, contract=has_key)) as judge:
                 for piece in split.passing():
                     judge.piece(piece)
                 records |= {each.result.name: each for each in judge.finish()}

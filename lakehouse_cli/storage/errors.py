@@ -6,6 +6,7 @@ A storage says what an exception means (`Explaining.explain`); the message is ma
 from __future__ import annotations
 
 import errno
+import re
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,14 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
+from lakehouse_cli.errors import HIDDEN, LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 #: What is out of reach: all tables of a storage, or one.
 OutOfReach = Literal["storage", "table"]
+# What a sentence of a database may quote: from the first quote, bracket or number to the last.
+_QUOTED = r"""(?s)(?:["'`(]|(?<!\w)[0-9]).*["'`)0-9]|(?<!\w)[0-9]"""
 #: What to do about an operating system's error.
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",
@@ -85,9 +88,14 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
         return
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        storage, table = self.storage, self.table
+        is_private = table is not None and bool(table.contract.sensitive)
+        if isinstance(error, LakehouseError) and is_private:
+            from lakehouse_cli.contracts.hiding import hide_data  # seldom needed
+
+            hide_data(error)
         if not isinstance(error, Exception) or isinstance(error, LakehouseError):
             return
-        storage, table = self.storage, self.table
         cause = storage.explain(error, table)
         if cause is None and isinstance(error, OSError) and error.strerror:
             cause = system_cause(error)
@@ -95,7 +103,10 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
             return
         named = f"storage `{storage.spec.name}`"
         shown = cause.shown or (named if table is None else storage.uri(table))
-        message = f"{shown} cannot be {self.doing}: {cause.reason}"
+        # A database says which value it cannot cast, or has twice.
+        may_quote = is_private and cause.out_of_reach is None and not isinstance(error, OSError)
+        reason = re.sub(_QUOTED, HIDDEN, cause.reason) if may_quote else cause.reason
+        message = f"{shown} cannot be {self.doing}: {reason}"
         hint = cause.hint or f"look at {named}"
         where = storage.spec.location if table is None else table.where("path", "storage")
         if cause.out_of_reach is None:
@@ -176,7 +187,9 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
         last = own[-1] if own else packaged[0]
         shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
         hint = f"look at {shown}:{last.lineno}"
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    is_private = table is not None and bool(table.contract.sensitive)
+    said = HIDDEN if is_private and str(error) else str(error)
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return StorageError(
         f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",
         hint=hint,

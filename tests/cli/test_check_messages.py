@@ -45,6 +45,9 @@ def test_headlines_say_all_that_is_wrong(folder: ProjectFolder, cli: Cli) -> Non
     assert said["both"].startswith("check `both`: 2 rows do not fulfil `id < 2 or ")
     assert "0`; 1 row raises an error in SQL: Could not convert string 'a' to INT32" in said["both"]
     assert (found["both"]["status"], found["raises"]["status"]) == ("failed", "errored")
+    assert found["raises"]["count"] == 3  # which makes a check that only warns no less errored
+    assert "3 rows do not fulfil" in said["raises"]
+    assert "; 1 row raises an error in SQL" in said["raises"]
     assert said["freshness"] == "check `freshness`: `d` has no value, as there are no rows to judge"
     assert said["both"] in cli("check", "s").err
     rows = cli("show", "s", "--failed", "-o", "json").json["rows"]
@@ -65,3 +68,41 @@ def test_columns_that_are_one_to_a_query_are_named(folder: ProjectFolder, cli: C
         "def t(): ...\n",
     )
     assert "check `lower` of table `t` cannot be judged: `this` has columns `V` and `v`" in cli("validate").err
+
+
+def test_nulls_that_fail_are_shown_beside_other_rows(folder: ProjectFolder, cli: Cli) -> None:
+    """Rows that the pieces show, and those that only the end does, of one check."""
+    checks = {
+        "one": ("{unique: [a], nulls: fail}", "4 rows share their `a` with others, or are null", [1, 3, 4, 7]),
+        "two": ("{unique: [a, u], nulls: fail}", "4 rows share their `a`, `u` with others, or are null", [1, 3, 4, 7]),
+        "itself": (
+            "{foreign_key: {columns: a, references: itself.u}, nulls: fail}",
+            "4 values of `a` are not in `itself.u`, or null",
+            [1, 5, 6, 7],
+        ),
+        "lone": ("{unique: [n], nulls: fail}", "1 row shares its `n` with others, or is null", [2]),
+    }
+    columns = "columns: {a: int64, u: int64, n: int64}"
+    declared = "\n".join(
+        f"{name}: {{function: kid, {columns}, checks: [{check}]}}" for name, (check, *_) in checks.items()
+    )
+    code = (
+        "import pyarrow as pa\ndef kid(): return pa.table({'a': [None, 2, 3, 3, 9, 4, None], "
+        "'u': [1, 2, 3, 3, 3, 2, 7], 'n': [1, None, 3, 4, 5, 6, 7]})\n"
+    )
+    folder.declare(declared, code)
+    ran = cli("run", "-o", "json")
+    for table in ran.json["tables"]:
+        _, said, rows = checks[table["name"]]
+        [check] = table["checks"]
+        assert (check["count"], check["message"].partition(": ")[2]) == (len(rows), said)
+        assert [each["row"] for each in check["examples"]] == rows
+        kept = cli("show", table["name"], "--failed", "-o", "json").json
+        assert (kept["count"], [each["row"] for each in kept["rows"]]) == (len(rows), rows)
+        assert {each["reasons"][0] for each in kept["rows"]} == {check["message"]}
+    assert "row 2: null" in cli("run", "lone").err
+    aside = "\n".join(declared.splitlines()[:2]).replace("checks:", "quarantine: true, checks:")
+    folder.declare(aside, code)
+    for table in cli("run", "one", "two", "-o", "json").json["tables"]:
+        for check in table.get("checks", ()):
+            assert (check["quarantined"], [each["row"] for each in check["examples"]]) == (4, [1, 3, 4, 7])

@@ -222,3 +222,23 @@ def test_footers_of_others_are_not_believed(folder: ProjectFolder, unread: list[
     assert cli("check").code == 0
     assert [each[0] for each in unread] == ["id"]
     assert "share" in unread[0]
+
+
+def test_table_up_to_date_stays_beside_a_failing_input(folder: ProjectFolder, cli: Cli) -> None:
+    """A run of it alone says so; what is due is not computed from such an input."""
+    tables = "{s: {kind: source, columns: {id: int64}}, a: {inputs: [s], columns: {id: int64}}, b: {inputs: [a, s]}}"
+    folder.declare(tables, "def a(s): return s\ndef b(a, s): return a\n")
+    folder.write("data/s.csv", "id\n1\n")
+    assert cli("run").code == 0
+    folder.edit("lakehouse.yaml", "int64", "{type: int64, max: 0}")
+    assert cli("run", "-o", "json").code == 1
+    for command in ("run", "plan"):
+        done = cli(command, "b")
+        assert done.code == 0
+        for name in "sa":
+            said = f"`{name}`: check `id_max`: 1 value of `id` is above 0; `b` was computed from it, and stays as it is"
+            assert said in done.out
+    folder.edit("transforms.py", "return a", "return a[:0]")
+    due = cli("run", "b", "-o", "json")
+    assert (due.code, due.statuses["b"]) == (1, "skipped")
+    assert "stays as it is" not in due.out + due.err

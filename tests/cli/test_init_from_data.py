@@ -365,6 +365,11 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
         "name,01,02\nA,5,6\nB,7,8\n",
         {"columns": {"name": "string", "01": "int64", "02": "int64"}},
     ),
+    "a title set apart": (
+        'Report of 2024\n\n"name","city"\n"ann","basel"\n"bob","bern"\n',
+        {"options": {"skip_rows": 2}, "columns": {"name": "string", "city": "string"}},
+    ),
+    "a title or one column, set apart": ("names\n\nSmith, John\nDoe, Jane\n", one_text("names")),
     "a title": ("Report 7\na,b\n1,2\n", {"options": {"skip_rows": 1}, "columns": {"a": "int64", "b": "int64"}}),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }

@@ -116,6 +116,7 @@ def test_a_given_value_has_the_type_of_the_file(shop: ProjectFolder, cli: Cli, p
         (("open=yes",), "error: param `open` is true or false, not `yes`\n"),
         (("regions=eu",), "error: param `regions` is a list, not `eu`\n  write it as in YAML: `[a, b]`\n"),
         (("regions=[eu",), "error: param `regions` is a list, not `[eu`\n"),
+        (('regions=["e\x85u"]',), "error: param `regions` is a list, not `"),
         (("tpo=1",), "error: there is no param `tpo`\n  did you mean `top`?\n"),
         (("rate=1.2345678901234567890",), None),
         (("month",), "write a name, `=` and a value: `--param month=2025-10`"),

@@ -75,20 +75,45 @@ def test_quarantine_is_replayed_by_partition(folder: ProjectFolder, cli: Cli) ->
     assert (nothing.code, "there is nothing to judge again" in nothing.out + nothing.err) == (0, True)
 
 
-def test_rows_put_aside_have_no_keys(folder: ProjectFolder, cli: Cli) -> None:
-    """A value of another partition is put aside; one that was put aside there may be anywhere."""
+@pytest.mark.parametrize("newest", [(), ("--newest-first",)])
+def test_keys_of_rows_put_aside_do_not_count(folder: ProjectFolder, cli: Cli, newest: tuple[str, ...]) -> None:
+    """Whichever partition comes first: a row that is put aside has no key, that of another partition included."""
+    declare(folder)
+    folder.edit("lakehouse.yaml", "quarantine: true", "quarantine: true, key: id")
+    folder.edit("lakehouse.yaml", "columns: {id: int64}", "columns: {id: int64, v: int64}")
+    folder.edit("lakehouse.yaml", "{id: {type: int64, max: 9}}", "{id: int64, v: {type: int64, max: 9}}")
+    for day, text in (("01", "1,1\n2,2\n"), ("02", "1,99\n3,3\n")):
+        folder.write(f"data/raw/sales_2024-01-{day}.csv", f"id,v\n{text}")
+    done = cli("run", "--executor", "serial", "-o", "json", *newest)
+    assert done.code == 0, done.err
+    assert (sorted(rows(cli, "daily")), rows(cli, "daily__quarantine")) == ([1, 2, 3], [1])
+    # Of two rows that are published, one partition's is refused.
+    folder.write("data/raw/sales_2024-01-03.csv", "id,v\n4,4\n2,5\n5,99\n")
+    failed = cli("run", "-o", "json")
+    table = next(each for each in failed.json["tables"] if each["name"] == "daily")
+    assert (failed.code, table["partitions"][-1]["error"]["message"]) == (
+        1,
+        "key `id`: 1 row has a key of another partition",
+    )
+    assert sorted(rows(cli, "daily")) == [1, 2, 3]
+
+
+def test_unique_over_all_partitions_puts_no_rows_aside(folder: ProjectFolder, cli: Cli) -> None:
+    """Which rows went would hang on the order of the partitions."""
     declare(folder)
     folder.edit("lakehouse.yaml", "max: 9}}", "max: 9}}, checks: [unique: [id]]")
-    put(folder, "2024-01-02", 10, 3)
+    done = cli("validate")
+    assert done.code == 3
+    assert "check `unique` of table `daily` is of all its partitions, and rows are put aside of each" in done.err
+    assert "write `unique: [day, id]` with declared columns" in done.err
+    folder.edit(
+        "lakehouse.yaml", "max: 9}}, checks: [unique: [id]]", "max: 9}, day: date32}, checks: [unique: [day, id]]"
+    )
+    put(folder, "2024-01-02", 3, 3, 1)
     run(cli)
-    put(folder, "2024-01-03", 2, 3, 5)
-    run(cli)
-    assert rows(cli, "daily") == [1, 2, 3, 5]
-    assert rows(cli, "daily__quarantine") == [10, 10, 2, 3]
-    put(folder, "2024-01-01", 1)
-    put(folder, "2024-01-04", 2)
-    run(cli)
-    assert rows(cli, "daily") == [1, 3, 5, 2]
+    assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 1], [10, 3, 3])
+    folder.edit("lakehouse.yaml", "unique: [day, id]", "{unique: [id], severity: warn}")
+    assert cli("validate").code == 0
 
 
 def test_lost_rows_aside_are_made_with_their_partition(folder: ProjectFolder, cli: Cli) -> None:

@@ -126,7 +126,7 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
     wanted = [str(column.from_ or column.name) for column in declared if type(column.from_) is not int]
     hint = _header_hint(source, header, [str(column.from_ or column.name) for column in missing], wanted)
     nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
-    return missing_columns(
+    error = missing_columns(
         source.name,
         missing,
         header,
@@ -138,6 +138,8 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
         nameless=nameless,
         line=_header_line(source).line,
     )
+    error.shown_data += tuple(f"`{shorten(name)}`" for name in header if name not in wanted)
+    return error
 
 
 def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str], wanted: Sequence[str]) -> str | None:

@@ -132,10 +132,12 @@ def _times(values: pa.Array) -> pa.Array:
     per_day = 86_400 * UNITS[values.type.unit]
     if extremes["min"] is not None and (extremes["min"] < 0 or extremes["max"] >= per_day):
         beyond = extremes["min"] if extremes["min"] < 0 else extremes["max"]
-        raise StorageError(
+        error = StorageError(
             f"{beyond} {values.type.unit} is not within a day, as a {values.type} is",
             hint="a duration holds any span of time",
         )
+        error.shown_data = (str(beyond),)
+        raise error
     return values.cast(_TEXT)
 
 
@@ -145,10 +147,12 @@ def _bytes(values: pa.Array, spelling: str) -> pa.Array:
             return values.cast(_TEXT)
         except pa.ArrowInvalid:
             shown = next(value for value in values.to_pylist() if value is not None and not is_utf8(value))
-            raise StorageError(
+            error = StorageError(
                 f"{cut_end(repr(shown), 60)} is not UTF-8, and `binary` is text",
                 hint="set `binary: base64` or `binary: hex` in the options, which hold any bytes",
-            ) from None
+            )
+            error.shown_data = (cut_end(repr(shown), 60),)
+            raise error from None
     spell = bytes.hex if spelling == "hex" else lambda value: base64.b64encode(value).decode()
     return av.array([None if value is None else spell(value) for value in values.to_pylist()], _TEXT)
 

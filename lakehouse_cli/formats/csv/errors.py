@@ -76,7 +76,9 @@ def malformed(
         case "unknown escape":
             message = f"{_text(error.value)} on {place}, is not an escape"
             hint = f"double each {escape} that is text, or remove `escape_char` from its options if all are"
-    return StorageError(message, hint=hint, location=Location(name, line))
+    found = StorageError(message, hint=hint, location=Location(name, line))
+    found.shown_data = (_text(error.after), _text(error.value))
+    return found
 
 
 def _text(value: bytes) -> str:

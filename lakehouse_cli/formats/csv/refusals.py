@@ -36,11 +36,14 @@ def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Excep
     with open_source() as file:
         for _ in transcoded(plain_pieces(file, name, options.compression), name, options.encoding):
             pass
-    return StorageError(
-        f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",
+    why = str(error).splitlines()[0]
+    found = StorageError(
+        f"`{name}` is not CSV as its options say: {why}",
         hint="check `delimiter`, `quote_char` and `encoding` in its options",
         location=Location(name),
     )
+    found.shown_data = (why,)
+    return found
 
 
 def ragged_rows(
@@ -75,11 +78,10 @@ def ragged_rows(
     else:
         hint = _ragged_hint(ragged, rows, options)
     found = f"line {count_text(line)} of `{name}` has {plural(row.actual_columns, 'value')}"
-    return StorageError(
-        f"{found} where {expected}{others}: {shorten(text)}",
-        hint=hint,
-        location=Location(name, line),
-    )
+    shown = shorten(text)
+    error = StorageError(f"{found} where {expected}{others}: {shown}", hint=hint, location=Location(name, line))
+    error.shown_data = (shown,)
+    return error
 
 
 def _skip_footer(open_source: Opener, name: str, options: CsvOptions, line: int) -> str:

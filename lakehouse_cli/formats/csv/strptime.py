@@ -259,12 +259,14 @@ def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions
     is_zoned = pa.types.is_timestamp(values.type) and values.type.tz is not None
     whole = "%Y-%m-%d" if pa.types.is_date(values.type) else "%Y-%m-%d %H:%M:%S.%f" + ("%z" if is_zoned else "")
     whole = "%H:%M:%S.%f" if is_clock else whole
-    raise StorageError(
+    error = StorageError(
         f"{value} would not be read back as it is from {written!r}, in the format `{formats[0]}`"
         + (f": {reason[0]}" if reason else ""),
         hint=f"choose one format that holds all of it, such as `{whole}`, or none for "
         + ("seconds" if pa.types.is_duration(values.type) else "ISO 8601"),
     )
+    error.shown_data = (str(value), repr(written), *(reason or ())[:1])
+    raise error
 
 
 def _epoch(kind: pa.DataType) -> pa.Scalar:

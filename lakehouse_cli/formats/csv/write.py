@@ -137,8 +137,8 @@ class _Cells:
 _cells = lru_cache(maxsize=64)(_Cells)
 
 
-def _of_column(name: str, error: StorageError) -> StorageError:
-    return StorageError(f"column `{name}`: {error.message}", hint=error.hint)
+def _name_column(name: str, error: StorageError) -> None:
+    error.message = f"column `{name}`: {error.message}"
 
 
 class _Writer:
@@ -198,7 +198,8 @@ class _Writer:
                 cells.refuse_nulls(text)
             text = self._quoted(text, cells, begins=self._begins(at)) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
-            raise _of_column(field.name, error) from error
+            _name_column(field.name, error)
+            raise
         null_text = self._null_text(field.name, cells) if values.null_count else cells.null_text
         if ending:
             if _are_long([text]):
@@ -221,7 +222,8 @@ class _Writer:
                 cells.refuse_nulls(av.array(texts, _TEXT))
             quoted = self._quoted_few(texts, cells, begins=self._begins(at))
         except StorageError as error:
-            raise _of_column(name, error) from error
+            _name_column(name, error)
+            raise
         if not values.null_count:
             return quoted
         null_text = self._null_text(name, cells)
@@ -308,10 +310,12 @@ class _Writer:
             value = text.filter(unfit)[0].as_py()
             others = "another" if self.escape else "`escape_char`, or another `delimiter` or"
             hint = f", or set {others} spelling of null"
-            raise StorageError(
+            error = StorageError(
                 f"`{shorten(value)}` cannot be written without quotes, and `quote_char` is none",
                 hint=f"remove `quote_char: none` from the options{'' if value.startswith(_BOM) else hint}",
             )
+            error.shown_data = (f"`{shorten(value)}`",)
+            raise error
         return text
 
 

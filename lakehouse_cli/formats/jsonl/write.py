@@ -72,7 +72,8 @@ def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions], end: str) -> memo
         try:
             texts.append(json_text(values, partial(_leaves, cells=spelled), spelled))
         except StorageError as error:
-            raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
+            error.message = f"column `{field.name}`: {error.message}"
+            raise
     if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:
         texts = [text.cast(pa.large_string()) for text in texts]
     lines = json_objects(batch.schema.names, texts, end)

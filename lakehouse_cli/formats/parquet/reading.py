@@ -232,11 +232,13 @@ class ParquetReader:
         except InexactError as refusal:
             rows = [] if refusal.rows is None else refusal.rows[:EXAMPLES].to_pylist()
             shown = zip(rows, refusal.shown or (), strict=False)
-            raise StorageError(
+            error = StorageError(
                 f"column `{name}` of `{self._name}` holds an INT96 timestamp that is {refusal.quality}"
                 f" ({', '.join(f'row {count_text(before + row + 1)}: {text}' for row, text in shown)})",
                 hint="have the file written with another type of timestamps, or leave the column out",
-            ) from None
+            )
+            error.shown_data = tuple(refusal.shown or ())
+            raise error from None
 
 
 def _check_counts(metadata: Any) -> None:

@@ -206,7 +206,7 @@ class CaseReader:
         what = f"`given.{name}` of test {quoted(test.name)}"
         source = None
         if rows is not None:
-            source = row_source(rows, test.reader, self.problems, self._folder, what)
+            source = row_source(rows, test.reader, self.problems, self._folder, what, table.contract.sensitive)
             if source is None:
                 return None
         if table.columns is None:
@@ -258,7 +258,7 @@ class CaseReader:
         if expect.rows is None:
             return Expected(count=expect.count)
         what = f"{what} of test {quoted(test.name)}"
-        source = row_source(expect.rows, test.reader, self.problems, self._folder, what)
+        source = row_source(expect.rows, test.reader, self.problems, self._folder, what, table.contract.sensitive)
         if source is None:
             return None
         declared = {column.name: to_arrow(column.type) for column in table.columns or ()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,8 @@ from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.transform_tests import Rows
-from lakehouse_cli.errors import LakehouseError, Location, Problem
+from lakehouse_cli.contracts.hiding import hide_data, hide_sensitive
+from lakehouse_cli.errors import DataError, LakehouseError, Location, Problem
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.model import Column
@@ -39,7 +40,9 @@ class RowSource(Protocol):
         """Whether all columns are known; the others are reported."""
 
 
-def row_source(rows: Rows, reader: Reader, problems: Problems, folder: Path, what: str) -> RowSource | None:
+def row_source(
+    rows: Rows, reader: Reader, problems: Problems, folder: Path, what: str, hidden: Collection[str]
+) -> RowSource | None:
     """The rows; None after a problem was reported of all of them.
 
     Args:
@@ -48,17 +51,22 @@ def row_source(rows: Rows, reader: Reader, problems: Problems, folder: Path, wha
         problems: Takes what is found.
         folder: The project's.
         what: What messages call the table.
+        hidden: Its sensitive columns, of which errors of a file show nothing.
     """
     if rows.csv is None:
         return _Written(rows, RowReader(reader, problems, what))
     try:
-        return _Filed(rows.csv, folder, rows.location, problems, what)
+        return _Filed(rows.csv, folder, rows.location, problems, what, hidden)
     except LakehouseError as error:
-        problems.add(_problem(error, rows.location, what))
+        problems.add(_problem(error, rows.location, what, hidden))
         return None
 
 
-def _problem(error: LakehouseError, location: Location, what: str) -> Problem:
+def _problem(error: LakehouseError, location: Location, what: str, hidden: Collection[str]) -> Problem:
+    if hidden:
+        hide_data(error)
+        if isinstance(error, DataError):
+            hide_sensitive(error, hidden)
     return Problem(f"{what}: {error.message}", error.hint, error.location or location)
 
 
@@ -80,7 +88,9 @@ class _Written:
 
 
 class _Filed:
-    def __init__(self, file: str, folder: Path, location: Location, problems: Problems, what: str) -> None:
+    def __init__(
+        self, file: str, folder: Path, location: Location, problems: Problems, what: str, hidden: Collection[str]
+    ) -> None:
         path = folder / file
         try:
             data = path.read_bytes()
@@ -94,6 +104,7 @@ class _Filed:
         self.names = tuple(self._whole.schema.names)
         self.count = self._whole.num_rows
         self._file, self._location, self._problems, self._what = file, location, problems, what
+        self._hidden = hidden
 
     def column(self, name: str, kind: pa.DataType) -> pa.Array:
         declared = from_arrow(kind)
@@ -103,7 +114,7 @@ class _Filed:
             table = self._read([Column(name, declared)], CsvOptions())
             return table.column(0).combine_chunks().cast(to_arrow(declared))
         except LakehouseError as error:
-            self._problems.add(_problem(error, self._location, self._what))
+            self._problems.add(_problem(error, self._location, self._what, self._hidden))
             return pa.nulls(self.count, kind)
 
     def inferred(self, name: str) -> pa.Array:

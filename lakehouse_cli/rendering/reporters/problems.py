@@ -171,7 +171,9 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())
-    only_null = violation.examples and all(example.value == "null" and example.row for example in violation.examples)
+    # Of `unique` that is but one of the two things which it says.
+    only_null = violation.check != "unique" and bool(violation.examples)
+    only_null = only_null and all(example.value == "null" and example.row for example in violation.examples)
     if only_null and not any(example.line or example.key or example.file for example in violation.examples):
         rows = ", ".join(count_text(example.row) for example in violation.examples)
         more = violation.count - len(violation.examples)

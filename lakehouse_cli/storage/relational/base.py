@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.errors import HIDDEN, LakehouseError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.unit import selected_alone
@@ -376,7 +376,8 @@ class RelationalStorage(CleanedStorage):
                 prepared.add(piece)
         if (violation := form.refused()) is not None:
             rows = ", ".join(count_text(example.row) for example in violation.examples)
-            values = ", ".join(example.value for example in violation.examples)
+            is_hidden = violation.column in table.contract.sensitive
+            values = ", ".join(HIDDEN if is_hidden else example.value for example in violation.examples)
             where = f" (row {rows}: {values})" if rows else ""
             raise StorageError(
                 f"{self.uri(table)} cannot be written: {violation.message}{where}",

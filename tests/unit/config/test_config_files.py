@@ -89,6 +89,33 @@ def test_control_character(tmp_path: Path) -> None:
     assert str(problem.location) == "lakehouse.yaml:2:11"
 
 
+@pytest.mark.parametrize(("break_", "escape"), [("\r", r"\r"), ("\x85", r"\N"), ("\u2028", r"\L"), ("\u2029", r"\P")])
+def test_line_breaks_of_yaml_alone_are_refused(tmp_path: Path, break_: str, escape: str) -> None:
+    places = [
+        f'"ä{break_}b"',
+        f"'ä{break_}b'",
+        f"|\n  ä{break_}b",
+        f"ä{break_}b",
+        f'{{"ä{break_}b": 1}}',
+        f"1  # ä{break_}b",
+    ]
+    for at, value in enumerate(places):
+        text = f"name: x\r\ntables: {{}}\nvalue: {value}\n"
+        (problem,) = problems_of(write(tmp_path, text))
+        says = "may not stand in a YAML file: YAML takes it for the end of a line, and makes it a space in a text"
+        assert problem.message == f"character U+{ord(break_):04X} {says}"
+        assert problem.hint is not None
+        assert f'as an escape in double quotes: "{escape}"' in problem.hint
+        line, column = (4, 4) if at == 2 else (3, 8 + value.index(break_))
+        assert str(problem.location) == f"lakehouse.yaml:{line}:{column}"
+    # Followed, the hint gives the text.
+    node = parse_yaml(SourceFile(tmp_path, "x", f'"ä{escape}b"'), Problems())
+    assert node is not None
+    assert free_value(node) == f"ä{break_}b"
+    # Breaks of two characters are breaks as everywhere.
+    assert not any("U+" in each.message for each in problems_of(write(tmp_path, "name: x\r\ntables: {}\r\n")))
+
+
 def test_too_large(tmp_path: Path) -> None:
     path = write(tmp_path, "name: x\n")
     with path.open("ab") as file:
