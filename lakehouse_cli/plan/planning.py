@@ -98,7 +98,6 @@ def make_plan(
     failing: dict[str, str] = {}
     waiting: dict[str, str] = {}
     unfit: dict[str, str] = {}
-    unfit_sources: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
     known = _Known(graph, states, recipes, running, failing, waiting, now, check_codes, replayed)
@@ -132,14 +131,21 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-            if of.kind == "source" and of.checks and name not in selection.names:
-                unfit_sources[name] = of.would_fail
-    stays = unfit_notes(planned, {**unfit, **unfit_sources})
+    stays = unfit_notes(planned, unfit | _unfit_sources(planned, selection))
     wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
     plan = replace(plan, notes=(*selection.notes, *plan.notes, *stays))
     return plan if partitions is None else partitions.completed(plan)
+
+
+def _unfit_sources(planned: Sequence[PlannedTable], selection: Selection) -> dict[str, str]:
+    """Why the sources that were not asked for fail a check, by name."""
+    return {
+        each.name: each.would_fail
+        for each in planned
+        if each.would_fail is not None and each.kind == "source" and each.checks and each.name not in selection.names
+    }
 
 
 def _wanted_sources(planned: Sequence[PlannedTable], selection: Selection) -> tuple[str, ...]:
