@@ -19,7 +19,7 @@ from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
-from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.graph import AssetGraph, sources_alone
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.reasons import (
@@ -133,7 +133,7 @@ def make_plan(
     wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
-    plan = replace(plan, notes=(*selection.notes, *plan.notes))
+    plan = replace(plan, notes=(*selection.notes, *sources_alone(graph), *plan.notes))
     return plan if partitions is None else partitions.completed(plan)
 
 
