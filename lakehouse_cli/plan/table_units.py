@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -14,11 +12,12 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.plan.domains import Domain
 from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected
+from lakehouse_cli.plan.known_tables import Known
+from lakehouse_cli.plan.partitioning import Chosen, Link, LinkIndex, Values, expected
 from lakehouse_cli.plan.plain_units import PlainUnits
-from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
+from lakehouse_cli.plan.units import Action, Found, Stored, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
 #: Gives the reasons of one partition, by its state, that of its inputs as they are stored, and those in its recipe.
@@ -49,38 +48,6 @@ class Judged(NamedTuple):
 _Choice = tuple[Chosen | None, ...]
 #: Judges a stored partition that is up to date by the records of its checks.
 Judge = Callable[[str, TableState], Judged]
-
-
-class Known(Struct, frozen=True):
-    """What a plan knows of all tables when it comes to one of them.
-
-    Attributes:
-        graph: All tables.
-        links: What the partitions of tables get of each input, by table.
-        stored: What is stored of them by partition.
-        states: What is stored of tables as a whole.
-        domains: By dimension.
-        narrowing: What the user narrows the plan to.
-        force: Whether the user asked to run what is up to date.
-        found: The partitions of the tables that were planned.
-        as_stored: Gives those of a table that was not.
-        running: Tables that run.
-        failing: Why tables would fail.
-        waiting: Why tables wait.
-    """
-
-    graph: AssetGraph
-    links: Mapping[str, tuple[Link | None, ...]]
-    stored: Mapping[str, StoredPartitions]
-    states: Mapping[str, TableState]
-    domains: Mapping[str, Domain]
-    narrowing: Narrowing
-    force: bool
-    found: dict[str, Found]
-    as_stored: Callable[[str], Found]
-    running: Collection[str]
-    failing: Mapping[str, str]
-    waiting: Mapping[str, str]
 
 
 class TableUnits:
@@ -245,15 +212,15 @@ class TableUnits:
             return self._waiting(unit, "not_ended", f"{late} has not ended")
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None and each.lacks is not None:
-                why = f"`{link.table}` has no {each.lacks}"
-                if is_stored:
-                    return self._gone(unit, without_source(link.table, each.lacks))
-                return self._waiting(unit, "input_missing", why)
+                return self._lacking(unit, link, each.lacks, "input_missing", f"`{link.table}` has no {each.lacks}")
         needs: list[str] = []
-        for link, each in zip(self.links, chosen, strict=True):
+        for index, link, each in zip(self.indexes, self.links, chosen, strict=True):
             if link is None or each is None:
                 continue
             other = self.result if link.is_self else self.others[link.parts]
+            if other.lacking and index is not None and (lost := index.lost(values, other.lacking)) is not None:
+                lost_name = unit_name(link.table, lost)
+                return self._lacking(unit, link, "/".join(lost.values), "input_waits", f"`{lost_name}` waits")
             if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
                 return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` waits")
             if other.due:
@@ -296,6 +263,18 @@ class TableUnits:
             self.result.outdated.add(unit)
             state = self._state(unit)
         return UnitPlan(unit, "wait", (Reason(code, why),), state)
+
+    def _lacking(self, unit: Partition, link: Link, period: str, code: str, why: str) -> UnitPlan | None:
+        """Plan a partition that an input has no rows for, while another has some: it waits, once it is not stored."""
+        if unit in self.stored.records:
+            found = self._gone(unit, without_source(link.table, period))
+            if found is None or not found.drops:
+                return found
+            self.result.waiting[unit] = why  # for what needs it, as if it had never been stored
+        else:
+            found = self._waiting(unit, code, why)
+        self.result.lacking.add(unit)
+        return found
 
     def _gone(self, unit: Partition, why: str) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
