@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -60,3 +61,30 @@ def domain_of(dimension: Dimension, now: datetime) -> Domain:
     if not steady:
         keys = [key for key, number in zip(keys, numbers, strict=True) if exists(number, every, zone)]
     return Domain(dimension, tuple(keys), current)
+
+
+def open_period(domains: Sequence[Domain], values: Sequence[str]) -> tuple[bool, str | None]:
+    """Whether a partition is made though a period has not ended, and the period that has to end before it is made.
+
+    Args:
+        domains: Of the dimensions.
+        values: The partition's.
+    """
+    is_open = False
+    for domain, value in zip(domains, values, strict=True):
+        if domain.is_open(value):
+            if domain.dimension is None or domain.dimension.open == "wait":
+                return False, value
+            is_open = True
+    return is_open, None
+
+
+def is_ahead(domains: Sequence[Domain], values: Sequence[str]) -> bool:
+    """Whether a partition is within what is declared, and has not ended by the moment that stands for now.
+
+    Args:
+        domains: Of the dimensions.
+        values: The partition's.
+    """
+    each = [*zip(domains, values, strict=True)]
+    return all(domain.has(value) for domain, value in each) and any(domain.is_open(value) for domain, value in each)

@@ -397,3 +397,12 @@ def _joined(groups: Mapping[tuple[int, ...], Iterable[Values]]) -> tuple[tuple[i
         ]
         covered = (*covered, *(indexes[place] for place in new))
     return covered, rows
+
+
+def as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
+    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
+    other = next(others := iter(stored), None)
+    for values in keys:
+        while other is not None and other.values < values:
+            other = next(others, None)
+        yield other if other is not None and other.values == values else Partition(dimensions, values)

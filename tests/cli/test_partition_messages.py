@@ -56,7 +56,7 @@ def test_day_that_another_input_has_waits_once_it_is_dropped(days: ProjectFolder
     run(cli)
     (days.path / "data/raw/sales_2024-01-03.csv").unlink()
     dropped = {"daily": {"2024-01-03": "dropped"}, "tidy": {"2024-01-03": "dropped"}}
-    assert run(cli) == {**dropped, "monthly": {"2024-01": "waiting"}}
+    assert run(cli) == {**dropped, "monthly": {"2024-01": "dropped"}}
     waits = {name: dict.fromkeys(each, "waiting") for name, each in dropped.items()}
     assert run(cli) == {**waits, "monthly": {"2024-01": "waiting"}}
     assert "`raw` has no 2024-01-03" in cli("plan").out
