@@ -234,7 +234,8 @@ class TableUnits:
                 continue
             other = self._found(link)
             if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
-                return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` waits")
+                how = f"is {_NOT_CHOSEN}" if other.waiting[waits] == _NOT_CHOSEN else "waits"
+                return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` {how}")
             if other.due:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):

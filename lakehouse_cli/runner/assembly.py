@@ -175,7 +175,7 @@ class Assembly:
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=error,
-            notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting")),
+            notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting" or not planned.reasons)),
             content_hash=content_hash,
             checks=checks or UNSET,
             partitions=tuple([self._of(each) for each in results]),

@@ -98,6 +98,7 @@ def test_window_on_a_day_that_is_gone(folder: ProjectFolder, cli: Cli, gone: str
     done = run(cli, code=code)
     assert done["roll"] == {**fails, "2024-01-03": "waiting"}
     assert done["tot"] == ("waiting" if fails else "unchanged")
+    assert fails or "`roll`: day=2024-01-03: waiting: `a/day=2024-01-02` waits" in cli("run").out
 
 
 def test_open_month_is_not_stored_while_a_day_of_it_waits(folder: ProjectFolder, cli: Cli) -> None:
@@ -169,6 +170,7 @@ def test_neighbour_that_is_not_chosen_is_neither_gone_nor_left_out(folder: Proje
     assert first["roll"] == first["month"] == {"2024-01-03": "waiting"}
     run(cli)
     assert cli("clean", "a", "--partition", "day=2024-01-02", "--yes").code == 0
+    assert "`a/day=2024-01-02` is not chosen (`--partition`)" in cli("plan", *chosen).out
     again = run(cli, *chosen)  # and does not fail
     assert again["roll"] == again["month"] == {"2024-01-03": "waiting"}
     run(cli)
