@@ -8,7 +8,8 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import selected_alone, unit_of
-from lakehouse_cli.plan.partitioning import Domain, LinkIndex
+from lakehouse_cli.plan.domains import Domain
+from lakehouse_cli.plan.partitioning import LinkIndex
 
 
 def why_gone(table: Table, partition: Partition, indexes: Iterable[LinkIndex | None], domains: Sequence[Domain]) -> str:

@@ -287,3 +287,10 @@ def _cycle_problem(cycle: list[str], spec: ProjectSpec) -> Problem:
     else:
         message, hint = f"tables form a cycle: {path}", "one of these transforms must do without one of its inputs"
     return Problem(message, hint, spec.tables[cycle[0]].where("inputs", "function"))
+
+
+def sources_alone(graph: AssetGraph) -> tuple[str, ...]:
+    """The note on a project in which nothing is computed: what to do next."""
+    if not graph.tables or any(table.kind == "computed" for table in graph.tables.values()):
+        return ()
+    return ("no table is computed: declare one with `function` or `sql`; `lakehouse check` validates the sources",)

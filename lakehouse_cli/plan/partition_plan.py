@@ -14,17 +14,15 @@ from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.domains import domain_of
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import (
-    Link,
-    domain_of,
-    link_of,
-)
+from lakehouse_cli.plan.known_tables import Known
+from lakehouse_cli.plan.partitioning import Link, link_of
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.standing_checks import blocking
 from lakehouse_cli.plan.table_freshness import StoredFreshness, freshness_checks, table_freshness, with_freshness
-from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
+from lakehouse_cli.plan.table_units import LEFT, Judge, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 

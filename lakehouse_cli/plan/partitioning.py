@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,16 +18,12 @@ from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition, quoted_val
 from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
     PeriodError,
-    exists,
     nests,
-    number_at,
     period_around,
-    period_key,
-    period_keys,
-    period_number,
     shift,
 )
 from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.plan.domains import Domain
 
 Values = tuple[str, ...]
 # Follow the name of a selection, so that it is never that of a partition: one without partitions may be called as one
@@ -280,6 +275,11 @@ class LinkIndex:
         own = tuple([values[index] for index in self._indexes])
         return None if own in self.by_key else self._shown(own)
 
+    def lost(self, values: Values, lacking: Collection[Partition]) -> Partition | None:
+        """The first of those of its own period, if all of them are lacking."""
+        own = self.by_key.get(self.key(values), ()) if self.link.makes_partitions and self.link.gives_own else ()
+        return own[0] if own and all(each in lacking for each in own) else None
+
     def _choose_neighbours(self, values: Values) -> Chosen:
         link, found = self.link, list[Partition]()
         keys, name = self._keys(values)
@@ -342,57 +342,6 @@ def _values(partition: Partition) -> Values:
     return partition.values
 
 
-class Domain(Struct, frozen=True):
-    """The values that a dimension may have, at a moment.
-
-    Attributes:
-        dimension: As it is declared; None where only files make it.
-        listed: All of them in order, where they are declared; None where inputs make them.
-        current: The key of the period in which the moment lies; None where periods are not open.
-    """
-
-    dimension: Dimension | None = None
-    listed: tuple[str, ...] | None = None
-    current: str | None = None
-
-    def has(self, value: str) -> bool:
-        """Whether it is within what is declared."""
-        declared = self.dimension
-        if declared is None:
-            return True
-        if declared.values is not None:
-            return value in declared.values
-        if value == HIVE_NULL:  # calendars have none, and inputs may
-            return True
-        return (declared.start is None or value >= declared.start) and (declared.end is None or value <= declared.end)
-
-    def is_open(self, value: str) -> bool:
-        """Whether a period has not ended."""
-        return self.current is not None and value >= self.current and value != HIVE_NULL
-
-
-def domain_of(dimension: Dimension, now: datetime) -> Domain:
-    """The domain of a dimension at a moment."""
-    if dimension.location is None:  # made by files alone: it has no open periods
-        return Domain()
-    if dimension.every is None:
-        return Domain(dimension, dimension.values)
-    every, zone = dimension.every, dimension.timezone
-    number = number_at(now, every, zone)
-    current = period_key(number, every)
-    if dimension.start is None:
-        return Domain(dimension, None, current)
-    last = number if dimension.open == "partial" else number - 1
-    if dimension.end is not None:
-        last = min(last, period_number(dimension.end, every))
-    numbers = range(period_number(dimension.start, every), last + 1)
-    steady = every != "hour" or zone == "UTC"  # clocks that are put forward leave hours out
-    keys = period_keys(numbers, every)
-    if not steady:
-        keys = [key for key, number in zip(keys, numbers, strict=True) if exists(number, every, zone)]
-    return Domain(dimension, tuple(keys), current)
-
-
 def expected(dimensions: Sequence[str], domains: Sequence[Domain], links: Iterable[LinkIndex]) -> list[Values]:
     """The partitions that a table has, by what its inputs have and by calendars, whether all inputs are there or not.
 
@@ -448,3 +397,12 @@ def _joined(groups: Mapping[tuple[int, ...], Iterable[Values]]) -> tuple[tuple[i
         ]
         covered = (*covered, *(indexes[place] for place in new))
     return covered, rows
+
+
+def as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
+    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
+    other = next(others := iter(stored), None)
+    for values in keys:
+        while other is not None and other.values < values:
+            other = next(others, None)
+        yield other if other is not None and other.values == values else Partition(dimensions, values)

@@ -19,7 +19,7 @@ from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
-from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.graph import AssetGraph, sources_alone
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.reasons import (
@@ -131,21 +131,12 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    stays = unfit_notes(planned, unfit | _unfit_sources(planned, selection))
+    stays = unfit_notes(planned, unfit, selection.names)
     wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
-    plan = replace(plan, notes=(*selection.notes, *plan.notes, *stays))
+    plan = replace(plan, notes=(*selection.notes, *sources_alone(graph), *plan.notes, *stays))
     return plan if partitions is None else partitions.completed(plan)
-
-
-def _unfit_sources(planned: Sequence[PlannedTable], selection: Selection) -> dict[str, str]:
-    """Why the sources that were not asked for fail a check, by name."""
-    return {
-        each.name: each.would_fail
-        for each in planned
-        if each.would_fail is not None and each.kind == "source" and each.checks and each.name not in selection.names
-    }
 
 
 def _wanted_sources(planned: Sequence[PlannedTable], selection: Selection) -> tuple[str, ...]:

@@ -56,9 +56,20 @@ def unfit_input(table: Table, manifest: Manifest | None, codes: Mapping[str, str
     return unfit_for_use(table, manifest, codes, now)
 
 
-def unfit_notes(planned: Sequence[PlannedTable], unfit: Mapping[str, str]) -> Iterator[str]:
-    """What is said of inputs whose data fail a check, where a table that was computed from them is up to date."""
-    for name, wrong in unfit.items():
+def unfit_notes(planned: Sequence[PlannedTable], unfit: Mapping[str, str], asked: Collection[str]) -> Iterator[str]:
+    """What is said of inputs whose data fail a check, where a table that was computed from them is up to date.
+
+    Args:
+        planned: The tables of the plan.
+        unfit: Why, of inputs that are not selected.
+        asked: The tables that are selected; a source among them fails itself.
+    """
+    sources = {
+        each.name: each.would_fail
+        for each in planned
+        if each.would_fail is not None and each.kind == "source" and each.checks and each.name not in asked
+    }
+    for name, wrong in {**unfit, **sources}.items():
         if made := [each.name for each in planned if each.action == "skip" and name in each.inputs]:
             verb = "was computed from it, and stays as it is" if len(made) == 1 else "were computed from it, and stay"
             yield f"{wrong}; {first_named(made, 3)} {verb}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
-
-from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
@@ -14,17 +12,20 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.plan.domains import Domain, is_ahead, open_period
 from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected
+from lakehouse_cli.plan.known_tables import Known
+from lakehouse_cli.plan.partitioning import Chosen, Link, LinkIndex, Values, as_stored, expected
 from lakehouse_cli.plan.plain_units import PlainUnits
-from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
+from lakehouse_cli.plan.units import Action, Found, Stored, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
 #: Gives the reasons of one partition, by its state, that of its inputs as they are stored, and those in its recipe.
 ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState], tuple[Reason, ...]], tuple[Reason, ...]]
 #: Why partitions wait that are more than the user asked for.
 LEFT = "left for a later run (`--max-partitions`)"
+# Why those wait that the user did not ask for, and that are not there.
+_NOT_CHOSEN = "not chosen (`--partition`)"
 #: Codes of reasons that come of code, params and packages.
 CODE_REASONS = frozenset(("function_changed", "params_changed"))
 
@@ -49,38 +50,6 @@ class Judged(NamedTuple):
 _Choice = tuple[Chosen | None, ...]
 #: Judges a stored partition that is up to date by the records of its checks.
 Judge = Callable[[str, TableState], Judged]
-
-
-class Known(Struct, frozen=True):
-    """What a plan knows of all tables when it comes to one of them.
-
-    Attributes:
-        graph: All tables.
-        links: What the partitions of tables get of each input, by table.
-        stored: What is stored of them by partition.
-        states: What is stored of tables as a whole.
-        domains: By dimension.
-        narrowing: What the user narrows the plan to.
-        force: Whether the user asked to run what is up to date.
-        found: The partitions of the tables that were planned.
-        as_stored: Gives those of a table that was not.
-        running: Tables that run.
-        failing: Why tables would fail.
-        waiting: Why tables wait.
-    """
-
-    graph: AssetGraph
-    links: Mapping[str, tuple[Link | None, ...]]
-    stored: Mapping[str, StoredPartitions]
-    states: Mapping[str, TableState]
-    domains: Mapping[str, Domain]
-    narrowing: Narrowing
-    force: bool
-    found: dict[str, Found]
-    as_stored: Callable[[str], Found]
-    running: Collection[str]
-    failing: Mapping[str, str]
-    waiting: Mapping[str, str]
 
 
 class TableUnits:
@@ -165,12 +134,18 @@ class TableUnits:
                 LinkIndex(link, own) if link is not None and link.is_self else index
                 for link, index in zip(self.links, indexes, strict=True)
             ]
-        self.indexes = indexes
+        # A period that has not ended is to come, as one that a calendar does not have yet.
+        self.indexes = indexes = [
+            LinkIndex(index.link, [each for each in self._available(index.link.parts) if each not in ahead])
+            if index is not None and not index.link.is_self and (ahead := self.others[index.link.parts].ahead)
+            else index
+            for index in indexes
+        ]
         found: list[UnitPlan] = []
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         plain = self._plain(indexes)
-        for unit in _as_stored(dimensions, keys, stored):
+        for unit in as_stored(dimensions, keys, stored):
             values = unit.values
             if plain is not None and plain.take(unit, values):
                 continue
@@ -183,7 +158,11 @@ class TableUnits:
                 found.append(planned)
         seen = set(keys)
         for unit in stored:
-            if unit.values not in seen and (wanted is None or wanted(self.name, unit)):
+            if unit.values in seen or not (wanted is None or wanted(self.name, unit)):
+                continue
+            if unit.dimensions == dimensions and is_ahead(self.domains, unit.values):
+                self._leave(unit)
+            else:
                 planned = self._gone(unit, why_gone(table, unit, indexes, self.domains))
                 if planned is not None:
                     found.append(planned)
@@ -211,10 +190,11 @@ class TableUnits:
         return [*found.contents, *found.waiting] if found.waiting else found.contents
 
     def _leave(self, unit: Partition) -> None:
-        """Leave a partition as it is stored, if it is."""
-        record = self.stored.contents.get(unit)
-        if record is not None and unit in self.stored.records:
+        """Leave a partition as it is stored, if it is; what needs it waits, if it is not."""
+        if unit in self.stored.records and (record := self.stored.contents.get(unit)) is not None:
             self.result.contents[unit] = record
+        else:
+            self.result.waiting[unit] = _NOT_CHOSEN
 
     def _limited(self, found: list[UnitPlan]) -> Iterator[UnitPlan]:
         """The partitions of which no more are made than the user asked for, in their order."""
@@ -223,7 +203,9 @@ class TableUnits:
         if limit is None or len(due) <= limit:
             yield from found
             return
-        chosen = due[-limit:] if self.known.narrowing.newest_first else due[:limit]
+        # What reads itself is made in its order, as the last ones need those before.
+        is_from_last = self.known.narrowing.newest_first and not any(each and each.is_self for each in self.links)
+        chosen = due[-limit:] if is_from_last else due[:limit]
         left = {each.partition for each in due} - {each.partition for each in chosen}
         for each in found:
             if each.partition not in left:
@@ -236,26 +218,24 @@ class TableUnits:
 
     def _unit(self, unit: Partition, values: Values, chosen: tuple[Chosen | None, ...]) -> UnitPlan | None:
         """Plan one partition that the table has; None where it is up to date."""
-        is_open, late = self._is_open(values)
+        is_open, late = open_period(self.domains, values)
         is_stored = unit in self.stored.records
         if late is not None and is_stored:
             self._leave(unit)
             return None
         if late is not None:
+            self.result.ahead.add(unit)
             return self._waiting(unit, "not_ended", f"{late} has not ended")
-        for link, each in zip(self.links, chosen, strict=True):
-            if link is not None and each is not None and each.lacks is not None:
-                why = f"`{link.table}` has no {each.lacks}"
-                if is_stored:
-                    return self._gone(unit, without_source(link.table, each.lacks))
-                return self._waiting(unit, "input_missing", why)
+        if (lack := self._lack(values, chosen)) is not None:
+            return self._lacking(unit, *lack)
         needs: list[str] = []
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
                 continue
-            other = self.result if link.is_self else self.others[link.parts]
+            other = self._found(link)
             if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
-                return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` waits")
+                how = f"is {_NOT_CHOSEN}" if other.waiting[waits] == _NOT_CHOSEN else "waits"
+                return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` {how}")
             if other.due:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
@@ -279,16 +259,6 @@ class TableUnits:
             self.result.uncertain.add(unit)
         return UnitPlan(unit, found.action, found.reasons, state, checks=found.checks, would_fail=found.would_fail)
 
-    def _is_open(self, values: Values) -> tuple[bool, str | None]:
-        """Whether a period has not ended and is made all the same, and the one that has to end before it is made."""
-        is_open = False
-        for domain, value in zip(self.domains, values, strict=True):
-            if domain.is_open(value):
-                if domain.dimension is None or domain.dimension.open == "wait":
-                    return False, value
-                is_open = True
-        return is_open, None
-
     def _waiting(self, unit: Partition, code: str, why: str) -> UnitPlan:
         self.result.waiting[unit] = why
         state = None
@@ -296,6 +266,41 @@ class TableUnits:
             self.result.outdated.add(unit)
             state = self._state(unit)
         return UnitPlan(unit, "wait", (Reason(code, why),), state)
+
+    def _lack(self, values: Values, chosen: _Choice) -> tuple[str, str, str | None] | None:
+        """What a partition waits for that nothing was made of, as `_lacking` takes it; None where all is to come."""
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is not None and each is not None and each.lacks is not None:
+                return "input_missing", f"`{link.table}` has no {each.lacks}", without_source(link.table, each.lacks)
+        for index, link, each in zip(self.indexes, self.links, chosen, strict=True):
+            lacking = set() if link is None else self._found(link).lacking
+            if not lacking or link is None or index is None or each is None:
+                continue
+            lost = index.lost(values, lacking)
+            late = lost or next((member for member in each.members if member in lacking), None)
+            if late is not None:
+                gone = None if lost is None else without_source(link.table, "/".join(lost.values))
+                return "input_waits", f"`{unit_name(link.table, late)}` waits", gone
+        return None
+
+    def _lacking(self, unit: Partition, code: str, why: str, gone: str | None) -> UnitPlan | None:
+        """Plan a partition that would not be there, had all been computed from nothing: an input of it lacks a period.
+
+        Args:
+            unit: The partition.
+            code: Of the reason why it waits, once it is not stored.
+            why: It waits.
+            gone: What has gone, where that is all that an input has for it; None where it may as well be to come.
+        """
+        if unit in self.stored.records and (gone is not None or self.table.gone == "drop"):
+            found = self._gone(unit, gone or why)
+            if self.table.gone != "drop":
+                return found
+            self.result.waiting[unit] = why  # for what needs it, as if it had never been stored
+        elif (found := self._waiting(unit, code, why)).state is not None:
+            return found
+        self.result.lacking.add(unit)
+        return found
 
     def _gone(self, unit: Partition, why: str) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
@@ -338,10 +343,13 @@ class TableUnits:
                 return False
         return True
 
+    def _found(self, link: Link) -> Found:
+        """The partitions of an input."""
+        return self.result if link.is_self else self.others[link.parts]
+
     def _read_from(self, link: Link) -> tuple[Mapping[Partition, InputRecord | None], str]:
         """The partitions of an input, and how each is read."""
-        other = self.result if link.is_self else self.others[link.parts]
-        return other.contents, self.known.stored[link.parts].reading
+        return self._found(link).contents, self.known.stored[link.parts].reading
 
     def _recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
         """The reasons in what a partition was made by, found once for all that were made by the same."""
@@ -375,7 +383,7 @@ class TableUnits:
                 for index, each in zip(self.indexes, chosen, strict=True)
             ]
         )
-        as_stored = dict(self.whole)
+        inputs = dict(self.whole)
         upstream = dict.fromkeys(self.whole_running)
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
@@ -384,10 +392,10 @@ class TableUnits:
             if content is None:
                 upstream[link.table] = None
             else:
-                as_stored[link.record_name] = TableState(each.name, True, content=content)
+                inputs[link.record_name] = TableState(each.name, True, content=content)
         record = self.stored.records.get(unit)
         made = () if record is None or not record.recipe else self._recipe_changes(unit, record)
-        reasons = [*self.reasons_of(unit, state, as_stored, made)]
+        reasons = [*self.reasons_of(unit, state, inputs, made)]
         if self.table.on_code_change == "new" and state.manifest is not None:
             reasons = [each for each in reasons if each.code not in CODE_REASONS]
         if upstream:
@@ -420,14 +428,14 @@ class TableUnits:
         """The partitions that it reads, and whose checks may keep it from being made."""
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None:
-                uncertain = (self.result if link.is_self else self.others[link.parts]).uncertain
+                uncertain = self._found(link).uncertain
                 if uncertain:
                     yield from (unit_name(link.table, member) for member in each.members if member in uncertain)
 
     def _trouble_of(self, chosen: tuple[Chosen | None, ...]) -> str | None:
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None:
-                failing = (self.result if link.is_self else self.others[link.parts]).failing
+                failing = self._found(link).failing
                 if failing and (bad := next((m for m in each.members if m in failing), None)) is not None:
                     return failing[bad]
         return None
@@ -439,12 +447,3 @@ class TableUnits:
         trouble = found if isinstance(found, StorageError) else None
         content = None if content is None else content._replace(reading=stored.reading)
         return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
-
-
-def _as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
-    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
-    other = next(others := iter(stored), None)
-    for values in keys:
-        while other is not None and other.values < values:
-            other = next(others, None)
-        yield other if other is not None and other.values == values else Partition(dimensions, values)

@@ -182,6 +182,8 @@ class Found:
         dropped: Those that the run removes.
         waiting: Those that it does not make, with why.
         outdated: Those of them that are stored, as they were made before.
+        ahead: Those of them that are not, as their period has not ended.
+        lacking: Those of them that are not, or no more, as an input lacks what they are made from.
         uncertain: Those that are up to date, and whose checks the run judges, or an earlier one found to fail.
         failing: Those that it would fail at, with why.
         newest: What is recorded of those that are stored by checks `freshness`, by check.
@@ -192,6 +194,8 @@ class Found:
     dropped: set[Partition] = field(default_factory=set)
     waiting: dict[Partition, str] = field(default_factory=dict)
     outdated: set[Partition] = field(default_factory=set)
+    ahead: set[Partition] = field(default_factory=set)
+    lacking: set[Partition] = field(default_factory=set)
     uncertain: set[Partition] = field(default_factory=set)
     failing: dict[Partition, str] = field(default_factory=dict)
     newest: Mapping[str, dict[Partition, Measured]] = field(default_factory=dict)

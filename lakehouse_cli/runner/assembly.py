@@ -124,9 +124,10 @@ class Assembly:
     def _finish(self, result: TableResult) -> None:
         table = self.expansion.table_of[result.name]
         gathering = self._tables[table]
-        again = result.name in gathering.results  # a termination cut the event off
+        before = gathering.results.get(result.name)
         gathering.results[result.name] = result
-        if not again:
+        # Again: a termination cut the event off, or what was computed could not be stored after all.
+        if before is None or before.status != result.status:
             done = len(gathering.results)
             self._emit(PartitionFinished(table, self._of(result), done, gathering.total))
         if len(gathering.results) == gathering.total:
@@ -174,7 +175,7 @@ class Assembly:
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=error,
-            notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting")),
+            notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting" or not planned.reasons)),
             content_hash=content_hash,
             checks=checks or UNSET,
             partitions=tuple([self._of(each) for each in results]),

@@ -50,6 +50,7 @@ from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.source_records import KeepSource, SourcesOfRun, ignore_source
 from lakehouse_cli.runner.together import Together, together
 from lakehouse_cli.runner.uncomputed import Uncomputed
+from lakehouse_cli.runner.waiting_commits import WaitingCommits
 from lakehouse_cli.runs.events import (
     Cancellation,
     Event,
@@ -69,7 +70,6 @@ from lakehouse_cli.runs.events import (
 from lakehouse_cli.runs.exits import leave_at_exit
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import in_use
 from lakehouse_cli.text.clock import now_text
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ class _Run:
     interrupts: Interrupts = field(init=False)
     failures: Failures = field(init=False)
     uncomputed: Uncomputed = field(init=False)
+    commits: WaitingCommits = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
     started_at: datetime = field(init=False)
 
@@ -212,6 +213,7 @@ class _Run:
         known = plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
         self.uncomputed = Uncomputed(plan, graph, runner.storages, self.jobs, self.contents, self.failures, self._end)
+        self.commits = WaitingCommits(graph, runner.storages, self.planned, self.results, self.failures)
         self.sources = SourcesOfRun(graph, self.failures, runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
         self.schedule = Schedule(plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
@@ -266,10 +268,10 @@ class _Run:
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
-                names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else ()
+                names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else set()
                 hands_over = publish and not (executor.shares_memory or executor.is_cluster or self.together)
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
-                with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
+                with self.commits.in_use(names), handover_folder(is_needed=is_needed) as scratch:
                     if names and self.together is None:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
@@ -343,10 +345,9 @@ class _Run:
             self._end(self.uncomputed.unchanged(planned))
         blame = table_results.first_unusable(self.results.values())
         if blame is None and self.cancelled_by is None:
-            setup = self.runner.setup
             self.under_way = dict.fromkeys(held.waiting, 0.0)
             try:
-                with self.interrupts.heeded(), pinned(setup.folder, setup.code.files):
+                with self.interrupts.heeded(), pinned(self.runner.setup.folder, self.runner.setup.code.files):
                     blame = held.publish(self.contents, self.failures, self._end)
                     self.callbacks.call_all()
             except KeyboardInterrupt as error:
@@ -431,13 +432,13 @@ class _Run:
     def _begun(self, name: str) -> int:
         return self.attempts.begun(name) if self.attempts is not None else 0
 
-    def _end(self, result: TableResult) -> None:
-        result = self.runner.amend(result)
-        self.results[result.name] = result
-        self.schedule.ended(result.name)
-        self._emit(result)
-        if result.status == "failed" and self.fail_fast and self.stopped_by is None:
-            self.stopped_by = "another table failed, and --fail-fast was given"
+    def _end(self, ended: TableResult) -> None:
+        for each in self.commits.after(ended):
+            self.results[each.name] = result = self.runner.amend(each)
+            self.schedule.ended(result.name)
+            self._emit(result)
+            if result.status == "failed" and self.fail_fast and self.stopped_by is None:
+                self.stopped_by = "another table failed, and --fail-fast was given"
 
     def _emit(self, result: TableResult) -> None:
         with self.interrupts.shielded():

@@ -17,7 +17,7 @@ from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manife
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.digest_capability import KeepsDigests
-from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents
+from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents, StoresTogether
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -227,6 +227,7 @@ CAPABILITIES = (
     Cleans,
     Partitioned,
     RemembersContents,
+    StoresTogether,
     KeepsDigests,
 )
 

@@ -58,6 +58,17 @@ class RemembersContents(Protocol):
         """Return what `contents` is to find, by what is recorded alone; None where all must be looked at."""
 
 
+@runtime_checkable
+class StoresTogether(Protocol):
+    """Stores partitions many at once while it is in use: those that were published wait for others for a moment."""
+
+    def commit_waiting(self, table: Table) -> Mapping[Partition, StorageError]:
+        """Store what waits of a table, and return what of it is not stored after all, with why.
+
+        Each is told once, and given up.
+        """
+
+
 def partitions(storage: AssetStorage, table: Table) -> Mapping[Partition, PartitionRecord]:
     """Return what is recorded of each stored partition of a table, in order.
 
@@ -82,6 +93,12 @@ def remembered_contents(storage: AssetStorage, table: Table) -> Mapping[Partitio
     """Return what is stored of each partition without a look, as `RemembersContents`; None where there must be one."""
     found = storage.capability(RemembersContents)
     return None if found is None else found.remembered_contents(table)
+
+
+def commit_waiting(storage: AssetStorage, table: Table) -> Mapping[Partition, StorageError]:
+    """Store the partitions of a table that wait for others, as `StoresTogether.commit_waiting`."""
+    found = storage.capability(StoresTogether)
+    return {} if found is None else found.commit_waiting(table)
 
 
 def claim(storage: AssetStorage, units: Sequence[Table], run_id: str, started_at: str) -> None:

@@ -60,7 +60,16 @@ class PartitionedStorage(WrapperStorage):
 
 #: What the storage does for a partitioned table by itself.
 _OF_TABLES = frozenset(
-    ("partitions", "contents", "remembered_contents", "uri", "keep_digests", "kept_digests", "drop_digests")
+    (
+        "partitions",
+        "contents",
+        "remembered_contents",
+        "uri",
+        "keep_digests",
+        "kept_digests",
+        "drop_digests",
+        "commit_waiting",
+    )
 )
 
 

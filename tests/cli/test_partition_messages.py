@@ -39,6 +39,31 @@ def next_step(text: str, pattern: str) -> list[str]:
     return found[1].split()
 
 
+def test_day_that_another_input_has_waits_once_it_is_dropped(days: ProjectFolder, cli: Cli) -> None:
+    """Whatever happened before: after the run that drops it, and after others, all is as if it had never been there."""
+    days.edit("lakehouse.yaml", "inputs: [raw]", "inputs: {raw: raw, other: other}")
+    days.edit("lakehouse.yaml", "tidy: {", "tidy: {gone: drop, ")
+    days.add(
+        "lakehouse.yaml",
+        '  other: {kind: source, path: "other/{day:%Y-%m-%d}", columns: {id: int64}}\n'
+        "  monthly: {partitions: [month], gone: drop, inputs: [tidy], columns: {n: int64}}\n",
+    )
+    days.edit("transforms.py", "def daily(raw: pa.Table)", "def daily(raw: pa.Table, other=None)")
+    days.edit("transforms.py", "def monthly(daily: pa.Table)", "def monthly(tidy: pa.Table)")
+    days.edit("transforms.py", "[daily.num_rows]", "[tidy.num_rows]")
+    for day in DAYS[:4]:
+        days.write(f"data/other/{day}.csv", "id\n1\n")
+    run(cli)
+    (days.path / "data/raw/sales_2024-01-03.csv").unlink()
+    dropped = {"daily": {"2024-01-03": "dropped"}, "tidy": {"2024-01-03": "dropped"}}
+    assert run(cli) == {**dropped, "monthly": {"2024-01": "dropped"}}
+    waits = {name: dict.fromkeys(each, "waiting") for name, each in dropped.items()}
+    assert run(cli) == {**waits, "monthly": {"2024-01": "waiting"}}
+    assert "`raw` has no 2024-01-03" in cli("plan").out
+    (days.path / "data/other/2024-01-03.csv").unlink()
+    assert run(cli) == {"daily": {}, "tidy": {}, "monthly": {"2024-01": "materialized"}}
+
+
 @pytest.mark.parametrize("way", ["keep", "drop", "clean"])
 def test_source_that_is_gone_is_named_with_ways_out(days: ProjectFolder, cli: Cli, way: str) -> None:
     run(cli)

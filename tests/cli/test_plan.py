@@ -74,9 +74,16 @@ def test_missing_source_is_reported_once(project: ProjectFolder, cli: Cli) -> No
 def test_a_plan_of_no_tables(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: empty\ntables: {}\n")
     assert cli("plan").out.splitlines()[-1] == "nothing to do"
+
+
+def test_sources_alone_say_what_to_do_next(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: raw\ntables: {orders: {kind: source}}\n")
     folder.write("data/orders.csv", "a\n1\n")
-    assert cli("plan").out.splitlines()[-1] == "nothing to do"
+    for command in ("plan", "run"):
+        told = cli(command)
+        assert "nothing to do" in told.out
+        assert "no table is computed: declare one with `function` or `sql`; `lakehouse check`" in told.out
+    assert cli("check").code == 0
 
 
 LONG = ", ".join(f"item{i}" for i in range(30))

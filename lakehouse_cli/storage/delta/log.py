@@ -79,6 +79,10 @@ class Snapshot(Struct, frozen=True, dict=True):
         rows: list[dict[str, Any]] = files.select(wanted).to_pylist()
         return sorted(rows, key=lambda row: str(row["path"]))
 
+    def has_file(self, name: str) -> bool:
+        """Whether a data file is of this version."""
+        return any(file["path"] == name for file in self._files)
+
     @property
     def size(self) -> int:
         """Size of its data files."""
@@ -212,8 +216,11 @@ def commit(
             before.table.create_write_transaction([file.added()], "overwrite", wanted, commit_properties=properties)
     except CommitFailedError as error:
         raise ConflictError from error
-    except DeltaError as error:
-        if before is None and Snapshot.open(uri, settings) is not None:
+    except (DeltaError, OSError) as error:
+        found = Snapshot.open(uri, settings)
+        if found is not None and found.has_file(file.name):
+            return  # a checkpoint could not be written, which follows the commit now and then
+        if before is None and found is not None:
             raise ConflictError from error
         raise
 

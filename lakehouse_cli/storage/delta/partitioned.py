@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ import pyarrow as pa
 import xxhash
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError
+from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_names
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import digests_name
-from lakehouse_cli.model.unit import selected_alone, unit_of
+from lakehouse_cli.model.unit import selected_alone, table_of, unit_of
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.digests import DeltaDigests
 from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
@@ -60,26 +60,29 @@ class DeltaStorage(DeltaDigests):
             yield
         finally:
             self._is_in_use = False
-            with ExitStack() as closing:  # all of them, whichever fails
-                for path in self._schemas:
-                    closing.callback(self._close, path)
+            failed = [error for table, _ in self._schemas.values() for error in self.commit_waiting(table).values()]
+            if failed:
+                raise failed[0]
 
-    def _close(self, path: str) -> None:
-        try:
-            self._flush(path, closing=True)
-        except StorageError:
-            with suppress(StorageError):  # one was refused: the others are stored all the same
-                self._flush(path, closing=True)
-            raise
-
-    def _whole(self, table: Table) -> Table:
-        """The table that a partition is of."""
-        return replace(table, path=table.base_path or table.path, partition=None, base_path="")
+    def commit_waiting(self, table: Table) -> Mapping[Partition, StorageError]:
+        """Commit what waits of a table; what cannot be is not tried again, and its data are removed."""
+        units = self._of(table)
+        with units.lock:
+            try:
+                self._flush(table.path, closing=True)
+            except StorageError as error:
+                units.failed += [(each, error) for each in units.pending]
+                units.pending.clear()
+            failed, units.failed = units.failed, []
+        for each, _ in failed if self._local else ():
+            with suppress(OSError):
+                os.unlink(f"{self._place(table.path)}/{each.file.name}")
+        return {each.partition: error for each, error in failed}
 
     def _of(self, table: Table) -> DeltaUnits:
         path = table.base_path or table.path
         if path not in self._units:
-            self._refuse_link(self._whole(table))
+            self._refuse_link(table_of(table))
             place = self._place(path)
             there = partial(os.path.isdir, f"{place}/{_LOG}") if self._local else lambda: True
             self._units.setdefault(path, DeltaUnits(place, self._settings, there))
@@ -108,7 +111,7 @@ class DeltaStorage(DeltaDigests):
 
     def uri(self, table: Table) -> str:
         """Return the table's folder; of a partition, with its values behind."""
-        shown = super().uri(self._whole(table))
+        shown = super().uri(table_of(table))
         return shown if table.partition is None else f"{shown}/{table.partition.path}"
 
     def stat(self, table: Table) -> Stored | None:
@@ -169,7 +172,7 @@ class DeltaStorage(DeltaDigests):
             super().may_replace(table, forced=forced)
             return
         with translate_errors(self, table, "looked at"):
-            self._refuse_inside(self._whole(table))
+            self._refuse_inside(table_of(table))
             found, files, record = self._looked(table, judging=True)
             self._refuse_unit(table, found, forced=forced)
             if files and record is None and not forced:
@@ -181,12 +184,12 @@ class DeltaStorage(DeltaDigests):
         if found.dimensions != table.partitions:
             how = f"by {', '.join(found.dimensions)}" if found.dimensions else "into no partitions"
             raise StorageError(
-                f"{super().uri(self._whole(table))} is divided {how}, and `{table.name.partition('/')[0]}` is"
+                f"{super().uri(table_of(table))} is divided {how}, and `{table.name.partition('/')[0]}` is"
                 f" by {', '.join(table.partitions)}",
                 hint="remove the table, or give this one another `path:`",
                 location=table.where("partitions", "path"),
             )
-        self._refuse_foreign(found.undivided, self._whole(table), forced=forced)
+        self._refuse_foreign(found.undivided, table_of(table), forced=forced)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns of the latest version, or of a partition in it."""
@@ -209,7 +212,7 @@ class DeltaStorage(DeltaDigests):
             found, files, stored = self._looked(table)
             record = None if found is None else _content(found, files, stored, known)
             if found is None or record is None:
-                raise self._missing_unit(table)
+                raise missing_data(table, self.uri(table))
             if needs_manifest(table, columns):
                 manifest = self._of(table).index.manifest(table.partition, table.name) if table.partition else None
                 if manifest is not None and manifest.content_hash == record.content_hash:
@@ -236,9 +239,6 @@ class DeltaStorage(DeltaDigests):
 
         return pieces, record
 
-    def _missing_unit(self, table: Table) -> MissingDataError:
-        return missing_data(table, self.uri(table))
-
     def count_rows(self, table: Table) -> int | None:
         """By the log."""
         if table.partition is None:
@@ -254,7 +254,7 @@ class DeltaStorage(DeltaDigests):
         """As of any Delta table; of a partition, its data are written, and committed with those of others."""
         if table.partition is None:
             return super().publish_pieces(table, pieces, origin_of)
-        whole = self._whole(table)
+        whole = table_of(table)
         place = self._place(whole.path)
         with translate_errors(self, table, "written"):
             self._refuse_link(whole)
@@ -303,23 +303,26 @@ class DeltaStorage(DeltaDigests):
             before = self._schemas.get(path)
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
-            self._schemas[path] = self._whole(table), schema
+            self._schemas[path] = table_of(table), schema
             keys = unit.origin.keys
             # Those that wait were judged as this one is.
             found = units.look(recent=self._is_in_use and keys is None)
             unit = self._judge(table, found, unit, units.pending)
             if keys is not None:
                 keep_own(self, table, keys, unit.manifest.content_hash)
-            is_time = units.add(unit)
+            # At once, where others may store its keys meanwhile: who waits is said to be stored.
+            if not units.add(unit) and self._is_in_use and keys is None:
+                return unit.manifest
             try:
-                # At once, where others may store its keys meanwhile: who waits is said to be stored.
-                if is_time or not self._is_in_use or keys is not None:
-                    committed = self._flush(path)
-                    unit = next((each for each in committed if each.partition == unit.partition), unit)
+                committed = self._flush(path)
             except BaseException:
                 units.pending = [each for each in units.pending if each is not unit]
                 raise
-            return unit.manifest
+            for number, (each, error) in enumerate(units.failed):
+                if each.partition == unit.partition:
+                    del units.failed[number]
+                    raise error
+            return next((each for each in committed if each.partition == unit.partition), unit).manifest
 
     def _flush(self, path: str, *, closing: bool = False) -> Sequence[PendingUnit]:
         """Commit the partitions of a table that wait, and return them as they were committed."""
@@ -343,7 +346,7 @@ class DeltaStorage(DeltaDigests):
                 except ConflictError as error:
                     raise overtaken(table, self.uri(table)) from error
             for each in pending:
-                of_unit = unit_of(self._whole(table), each.partition)
+                of_unit = unit_of(table_of(table), each.partition)
                 drop_former(self, of_unit, former[each.partition], each.manifest)
             if self._local:
                 place = self._place(path)
@@ -359,7 +362,7 @@ class DeltaStorage(DeltaDigests):
         Returns:
             The partition, with what its checks found by what is stored now.
         """
-        whole = self._whole(table)
+        whole = table_of(table)
         of_unit = unit_of(whole, unit.partition)
         changed = None if found is None else found.changed_type(self._schemas[whole.path][1])
         if changed is not None:
@@ -382,11 +385,8 @@ class DeltaStorage(DeltaDigests):
         if expected is not None and not is_ours and not expected.is_described_by(now, unit.origin.run_id):
             raise overtaken(table, f"{self.uri(table)}/{unit.partition.path}")
         if found is not None and now is None and found.files.get(unit.values) and not unit.origin.forced:
-            raise UnclaimedError(
-                f"{self.uri(table)}/{unit.partition.path}",
-                selected_alone(table),
-                location=table.where("path", "storage"),
-            )
+            where = table.where("path", "storage")
+            raise UnclaimedError(f"{self.uri(table)}/{unit.partition.path}", selected_alone(of_unit), location=where)
         return unit
 
     def drop(self, units: Sequence[Table]) -> None:
@@ -409,7 +409,7 @@ class DeltaStorage(DeltaDigests):
                 if dropped:
                     schema = pa.schema(found.snapshot.table.schema().to_arrow())
                     records = {each: of.index.records.get(each) for each, _ in dropped}
-                    of.commit(schema, found.dimensions, partial(self._judge, self._whole(group[0])), dropped)
+                    of.commit(schema, found.dimensions, partial(self._judge, table_of(group[0])), dropped)
                     names = [digests_name(each, record.content_hash) for each, record in records.items() if record]
                     self.drop_digests(group[0], names)
 
@@ -423,11 +423,11 @@ class DeltaStorage(DeltaDigests):
 
     def local_files(self, table: Table) -> Iterable[str]:
         """As of the table that a partition is of."""
-        return super().local_files(self._whole(table))
+        return super().local_files(table_of(table))
 
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """In the folders of these tables, or of those that these partitions are of."""
-        by_path = {each.path: each for each in map(self._whole, tables)}
+        by_path = {each.path: each for each in map(table_of, tables)}
         super().remove_leftovers(by_path.values())
 
 

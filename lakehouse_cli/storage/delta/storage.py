@@ -44,7 +44,7 @@ from lakehouse_cli.storage.delta.log import (
     filesystem,
     stamp,
 )
-from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
+from lakehouse_cli.storage.errors import Cause, overtaken, system_cause, translate_errors
 from lakehouse_cli.storage.format_storage import (
     columns_of,
     make_manifest,
@@ -68,6 +68,8 @@ _LOOKS = 16
 _AHEAD_HERE, _AHEAD_FAR = 1, 4
 # Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
 _UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
+#: What delta-rs says of errors of the system, as Rust does.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _WITHOUT_DELETION_VECTORS = (
     "have them purged and the feature dropped (`ALTER TABLE … DROP FEATURE deletionVectors`), or export it as Parquet"
 )
@@ -419,6 +421,9 @@ class DeltaTables(AssetStorage):
             return Cause("a data file that its log names is gone", hint)
         if cause is not None or (isinstance(error, OSError) and error.strerror):
             return cause
+        number = _OS_ERROR.search(str(error))
+        if number is not None:
+            return system_cause(OSError(int(number[1]), os.strerror(int(number[1]))))
         return Cause(without_addresses(str(error)) or type(error).__name__)
 
 

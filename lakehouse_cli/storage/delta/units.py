@@ -142,11 +142,17 @@ class DeltaUnits:
         place: Its folder or URL.
         settings: How delta-rs gets there.
         there: Whether there may be a table, which is cheap to ask.
+
+    Attributes:
+        lock: Of all that follows.
+        pending: What waits for the next commit.
+        failed: What waited and may not be stored, and why.
     """
 
     def __init__(self, place: str, settings: Mapping[str, str], there: Callable[[], bool]) -> None:
         self.lock = threading.RLock()
         self.pending: list[PendingUnit] = []
+        self.failed: list[tuple[PendingUnit, StorageError]] = []
         self._place, self._settings, self._there = place, settings, there
         self._since = self._looked = 0.0
         self._forget()
@@ -241,35 +247,41 @@ class DeltaUnits:
         Args:
             schema: Of the table; those of its columns that it lacks are added.
             dimensions: By which it is divided.
-            judge: Gives one of them as it is stored; raises where it may not be, and that one does not wait any more.
+            judge: Gives one of them as it is stored; raises where it may not be, and that one has failed.
             dropped: Partitions that are to be gone, with their values.
             closing: Whether nothing follows soon.
 
         Raises:
             ConflictError: Others committed again and again.
-            StorageError: One may not be stored; nothing was committed.
         """
         with self.lock:
             for _ in range(_COMMITS):
                 found = self.look()
-                refused: list[StorageError] = []
                 for number, each in reversed([*enumerate(self.pending)]):
                     try:
                         self.pending[number] = judge(found, each)
-                    except StorageError as error:  # which would keep all that follow from being committed
+                    except StorageError as error:  # which would keep all others from being committed
                         del self.pending[number]
-                        refused.append(error)
-                if refused:
-                    raise refused[-1]
+                        self.failed.append((each, error))
+                if not (self.pending or dropped or (closing and self.lacks_all)):
+                    return ()
                 try:
                     self._commit(found, schema, dimensions, dropped, closing=closing)
                 except ConflictError:
                     continue
+                except (DeltaError, OSError):
+                    if not self._has_stored():  # but a checkpoint, which follows the commit now and then
+                        raise
                 committed = tuple(self.pending)
                 self.pending.clear()
                 self.look()
                 return committed
             raise ConflictError
+
+    def _has_stored(self) -> bool:
+        """Whether the latest version has what waits."""
+        found = self.look()
+        return bool(self.pending) and found is not None and found.snapshot.has_file(self.pending[0].file.name)
 
     def _commit(
         self,

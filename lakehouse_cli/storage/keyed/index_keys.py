@@ -203,6 +203,15 @@ class IndexKeys:
                 return
             raise ChangedError(f"`{self.prefix}` changed whenever it was written")
 
+    def give_up(self) -> Sequence[Partition]:
+        """Forget what waits; returns the partitions that it says something of."""
+        with self._lock:
+            waiting = PartitionIndex()
+            waiting.read(b"".join(self._pending))
+            self._pending.clear()
+            self._forget()
+            return tuple(waiting.records)
+
     def _next(self) -> str:
         last = int(self._segments[-1].rpartition("/")[2].removesuffix(_ENDING)) if self._segments else 0
         return f"{self.prefix}/{last + 1:012}{_ENDING}"

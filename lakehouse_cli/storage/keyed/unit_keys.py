@@ -15,7 +15,7 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_paths
-from lakehouse_cli.storage.errors import translate_errors
+from lakehouse_cli.storage.errors import own_storage_error, translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.index_keys import IndexKeys
@@ -54,10 +54,28 @@ class UnitKeys(Keys):
             yield
         finally:
             self._is_in_use = False
-            with translate_errors(self, None, "written"):
-                for index in tuple(self._indexes.values()):
-                    index.flush()
+            failed = [error for path in tuple(self._indexes) for error in self._put_waiting(path, None).values()]
+            with (
+                suppress(StorageError),
+                translate_errors(self, None, "written"),
+            ):  # what was claimed is ours all the same
                 self._release()
+            if failed:
+                raise failed[0]
+
+    def commit_waiting(self, table: Table) -> Mapping[Partition, StorageError]:
+        """Put what is recorded of its partitions; where that cannot be, their data count as half-written."""
+        return self._put_waiting(table.path, table)
+
+    def _put_waiting(self, path: str, table: Table | None) -> Mapping[Partition, StorageError]:
+        index = self.index_of(path)
+        try:
+            with translate_errors(self, table, "written"):
+                index.flush()
+        except Exception as error:  # noqa: BLE001  # a storage of one's own raises anything
+            said = error if isinstance(error, StorageError) else own_storage_error(self.spec, "put_key", table, error)
+            return dict.fromkeys(index.give_up(), said)
+        return {}
 
     def _index(self, table: Table) -> IndexKeys:
         return self.index_of(table.base_path or table.path)

@@ -11,7 +11,8 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension, InputOptions
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.plan.partitioning import Domain, LinkIndex, domain_of, expected, link_of
+from lakehouse_cli.plan.domains import Domain, domain_of
+from lakehouse_cli.plan.partitioning import LinkIndex, expected, link_of
 
 DIMENSIONS = {each: Dimension(name=each, every=each) for each in ("day", "month", "week", "hour")}
 NOW = datetime(2024, 3, 5, 12, tzinfo=UTC)
