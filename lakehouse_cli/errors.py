@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.counts import count_text
 
 KEPT_ROWS = 1_000  #: How many of the rows that break a contract are kept.
@@ -224,6 +225,8 @@ class LakehouseError(Exception):
     Attributes:
         message: What went wrong, one sentence without a full stop.
         hint: What to do next.
+        location: Where.
+        exit_code: What the command line exits with.
         shown_data: Texts of the data that message and hint show, as they stand there.
     """
 
@@ -444,9 +447,3 @@ class UnexpectedError(LakehouseError):
             hint = "this looks like a defect of the tool; `-v` shows the traceback to report"
             super().__init__(f"unexpected {text}", hint=hint)
         self.traceback = "".join(format_exception(error))
-
-
-def system_reason(error: OSError) -> str:
-    """What the operating system says, to follow a colon."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return reason[:1].lower() + reason[1:]

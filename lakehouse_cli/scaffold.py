@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from lakehouse_cli.code.module_search import PROJECT_FILE
 from lakehouse_cli.config.editor_schema import keep_schema
-from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
+from lakehouse_cli.errors import LakehouseError, UsageError
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import first_named
 

@@ -13,7 +13,8 @@ import msgspec
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.errors import StorageError, some_rows, system_reason
+from lakehouse_cli.errors import StorageError, some_rows
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.columns import Cell, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, printable, text_width, value_text

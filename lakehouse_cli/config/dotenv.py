@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lakehouse_cli.config.problems import Problems
-from lakehouse_cli.errors import Location, system_reason
+from lakehouse_cli.errors import Location
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.regular_files import read_regular
 
 ENV_FILE = ".env"

@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
-from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.start_methods import can_fork, start
 from lakehouse_cli.executors.threads import PutBackError, ThreadsExecutor, Work, default_workers
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.counts import count_text, plural
 
 # For a process to end by itself, which it can unless something holds Python's lock.

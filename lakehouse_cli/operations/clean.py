@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import StorageError, system_reason
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
@@ -18,6 +18,7 @@ from lakehouse_cli.runs.lock import lock_file, run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 from lakehouse_cli.storage.partition_capability import contents, drop, partitions
+from lakehouse_cli.text.causes import system_reason
 
 
 def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:

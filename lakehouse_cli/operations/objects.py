@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
+from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
@@ -22,6 +22,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.format_storage import missing_data
 from lakehouse_cli.storage.partition_capability import contents, partitions
 from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.causes import system_reason
 
 if TYPE_CHECKING:
     import pyarrow as pa

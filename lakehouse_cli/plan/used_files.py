@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fnmatch import translate
 from pathlib import Path
 
-from lakehouse_cli.errors import system_reason
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.counts import count_text
 
 #: More files than this are no lookup tables, and would be hashed for every plan.

@@ -14,11 +14,12 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import Location, Problem, ProjectError, system_reason
+from lakehouse_cli.errors import Location, Problem, ProjectError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
 from lakehouse_cli.plan.used_files import MatchError, is_pattern, matches
 from lakehouse_cli.storage.local.stat_cache import RACY_MTIME_NS, Stamp
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.regular_files import hash_file
 

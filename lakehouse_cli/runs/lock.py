@@ -19,8 +19,9 @@ from pathlib import Path
 from msgspec import Struct, convert
 from msgspec.structs import asdict
 
-from lakehouse_cli.errors import LakehouseError, system_reason
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.runs.local_state import STATE, hold, let_go, make_state_folder, state_folder
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.terminal import printable
 
 LOCKS = "locks"

@@ -12,9 +12,10 @@ from pathlib import Path, PurePath
 from shutil import rmtree
 from typing import IO
 
-from lakehouse_cli.errors import StorageError, system_reason
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.runs.local_state import hold, let_go
+from lakehouse_cli.text.causes import system_reason
 
 _PREFIX = "lakehouse-spill-"
 # Of a folder that is not yet locked.

@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import HIDDEN, LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
+from lakehouse_cli.errors import HIDDEN, LakehouseError, OvertakenError, StorageError, UnreachableError
 from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.text.causes import system_reason
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 #: What is out of reach: all tables of a storage, or one.

@@ -30,7 +30,6 @@ from lakehouse_cli.errors import (
     MissingDataError,
     StorageError,
     UnclaimedError,
-    system_reason,
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
@@ -42,6 +41,7 @@ from lakehouse_cli.storage.errors import overtaken
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.table_digests import digest_of, first_difference
 from lakehouse_cli.storage_types.own_methods import SAVED_TYPES
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.counts import plural, with_article
 from lakehouse_cli.text.regular_files import read_regular
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of, owner_of

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow.types import without_rows
-from lakehouse_cli.errors import StorageError, system_reason
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.text.causes import system_reason
 
 #: Tables larger than this many bytes are kept on disk.
 IN_MEMORY = 16 << 20

@@ -1,4 +1,4 @@
-"""Messages about many parts of one thing: those that say the same of each are one."""
+"""Causes in messages: what the operating system says, and of many parts those that say the same as one."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def joined(messages: Sequence[str], *, by_partition: bool) -> str:
     if not by_partition or len(messages) < 2 or len(subjects) > 1:
         return "; ".join(messages)
     return f"{subjects.pop()}: {'; '.join(message.partition(': ')[2] for message in messages)}"
+
+
+def system_reason(error: OSError) -> str:
+    """What the operating system says, to follow a colon."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return reason[:1].lower() + reason[1:]

@@ -17,13 +17,14 @@ import cloudpickle
 from msgspec import Struct
 from tblib import Traceback
 
-from lakehouse_cli.errors import TransformError, system_reason
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import FILES, mask_of_bundle
 from lakehouse_cli.executors.clusters.messages import packed, raise_unprepared, unpacked
 from lakehouse_cli.executors.clusters.worker import cause_of_death, end, folder_of, oom_kills, processes
 from lakehouse_cli.executors.worker import portable
+from lakehouse_cli.text.causes import system_reason
 
 # Stands for the folder of the project's files, which is another one at each worker.
 _FOLDER = "\0"

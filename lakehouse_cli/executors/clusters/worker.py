@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 
-from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import FILES, mask_of_bundle, unpack
@@ -38,6 +37,7 @@ from lakehouse_cli.executors.clusters.messages import (
 from lakehouse_cli.executors.start_methods import start
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess, always
+from lakehouse_cli.text.causes import system_reason
 
 #: What is said of a process that the system ended for want of memory.
 OUT_OF_MEMORY = "was ended by the system, which was out of memory"

@@ -14,9 +14,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lakehouse_cli.errors import LakehouseError, system_reason
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.runs.event_json import SCHEMA, Beginning, read_line
 from lakehouse_cli.runs.local_state import state_folder
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.regular_files import open_regular
 
 RUNS = "runs"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse_cli.errors import UsageError, system_reason
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.runs.event_json import event_line
 from lakehouse_cli.runs.events import (
     Event,
@@ -21,6 +21,7 @@ from lakehouse_cli.runs.events import (
 )
 from lakehouse_cli.runs.history.files import RUNS, SUFFIX, run_files
 from lakehouse_cli.runs.local_state import STATE, hold, is_held, let_go, make_state_folder
+from lakehouse_cli.text.causes import system_reason
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
 KEPT = 100

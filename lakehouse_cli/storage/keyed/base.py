@@ -12,7 +12,6 @@ from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from lakehouse_cli.errors import system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, Amendment, InputRecord, Manifest
@@ -40,6 +39,7 @@ from lakehouse_cli.storage.strays import (
     remove_stray,
     undeclared_units,
 )
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.regular_files import hash_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
+from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
@@ -31,6 +31,7 @@ from lakehouse_cli.storage.local.paths import endings_there
 from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.unit_files import UnitFiles, write_described
+from lakehouse_cli.text.causes import system_reason
 from lakehouse_cli.text.regular_files import hash_of, read_regular
 
 if TYPE_CHECKING:
