@@ -34,7 +34,7 @@ TABLE_WORDS = {
         f"to compute and store it in parts, write {_BY_PERIOD}; their folders follow from that",
     ),
     **dict.fromkeys(
-        ("append", "incremental", "incremental_strategy", "strategy", "write", "write_mode"),
+        ("append", "incremental", "incremental_strategy", "mode", "strategy", "write", "write_mode"),
         f"to add what is new and keep the rest, {_BY_FILE}: each file is computed once, and again when it changes",
     ),
     **dict.fromkeys(

@@ -169,6 +169,7 @@ WORDS = [
     ("partition_by: day", "`partitions: [day]`, with `day: {every: day}`", "partitions: [day]"),
     ("incremental: true", "`partitions: [file]`", "partitions: [file]"),
     ("append: true", "`partitions: [file]`", "partitions: [file]"),
+    ("mode: append", "`partitions: [file]`", "partitions: [file]"),
     ("incremental_strategy: append", "`partitions: [file]`", "partitions: [file]"),
     ("merge: true", "`partitions: [file]`, or `partitions: [day]`", "partitions: [day]"),
     ("unique_key: id", "`key: [day, id]`", "partitions: [day], key: [day, id]"),
