@@ -9,7 +9,7 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -246,6 +246,23 @@ class FormatStorage(AssetStorage):
                 raise changed_while_read(table, self.uri(table)) from error
 
         return pieces, record
+
+    def read_together(
+        self, tables: Sequence[Table], contents: Sequence[InputRecord], columns: Sequence[Column]
+    ) -> pa.Table | None:
+        """Read the small files of a source as `Format.read_together` does; None where they have changed as well."""
+        files: list[tuple[Opener, str]] = []
+        form, options = self._format(tables[0]), self._options(tables[0])
+        with suppress(LakehouseError, OSError), ExitStack() as reading:
+            for table, content in zip(tables, contents, strict=True):
+                opened, now = self._opened(table, (content,))
+                if now.content_hash != content.content_hash:
+                    return None
+                files.append((reading.enter_context(opened())[0], self.uri(table)))
+            found = form.read_together(files, columns, options)
+            reading.close()  # which may find that one changed
+            return found
+        return None
 
     @abstractmethod
     def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:

@@ -307,7 +307,8 @@ class _ManyFiles:
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """Their rows, with the columns that their paths hold."""
-        return FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri()).scan()
+        how = self._look, self.uri(), self._storage.read_together
+        return FilesReading(self._storage, self._table, self._pattern, columns, *how).scan()
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
         planned = planned_files(known)

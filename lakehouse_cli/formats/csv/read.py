@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import holds, without_rows
+from lakehouse_cli.arrow.types import holds, to_arrow, without_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
@@ -36,6 +36,8 @@ from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.misfits import ColumnReading, UnfitRows, table_of
 from lakehouse_cli.model import Column
 
+# Makes a table of a block; None where a row or value does not fit.
+_Parser = Callable[[bytes], pa.Table | None]
 _TEXT = pa.string()
 _THREADS = os.cpu_count() or 1
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
@@ -95,30 +97,63 @@ def read_pieces(
     rows = 0
     names = [column.name for column in columns or ()]
     with CsvSource(open_source, name, options, names=names) as source:
-        readings = find_columns(source, columns) if columns is not None else []
-        for reading in readings:
-            reading.options = options.of(reading.name)
-        of_parts = any(holds(each.type, pa.types.is_dictionary) for each in readings)
-        if readings and source.width is not None and len(_passes(readings, options)) == 1 and not of_parts:
+        parse = _block_parser(source, columns or (), options)
+        if parse is not None:
             is_given = False
-            for piece in _pieces(source, readings, options):
+            for piece in _pieces(source, parse):
                 if piece is None:
                     break
                 rows, is_given = rows + piece.num_rows, True
                 yield piece
             else:
                 if not is_given:
-                    yield without_rows(pa.schema([(each.name, each.type) for each in readings]))
+                    yield without_rows(pa.schema([(each.name, to_arrow(each.type)) for each in columns or ()]))
                 return
     yield read_csv(open_source, name, columns, options).slice(rows)
 
 
-def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOptions) -> Iterator[pa.Table | None]:
+def read_together(
+    files: Sequence[tuple[Opener, str]], columns: Sequence[Column], options: CsvOptions
+) -> pa.Table | None:
+    """Read small files as one block; see `Format.read_together`. Their headers must be the same."""
+    first, parse, blocks = None, None, list[bytes]()
+    if options.is_loose or options.escape_char:
+        return None
+    for open_source, name in files:
+        with CsvSource(open_source, name, options, names=[column.name for column in columns]) as source:
+            if first is None:
+                first, parse = source, _block_parser(source, columns, options)
+            if parse is None or (source.header, source.width) != (first.header, first.width):
+                return None
+            block = source.read()
+            # A line that ends in CR might go on with the LF of a blank one, which is a row in a file of one column.
+            if block.endswith(b"\r") or source.read():
+                return None
+            first.has_hexadecimal |= source.has_hexadecimal
+            blocks.append(block)
+    return None if parse is None else parse(b"".join(blocks))
+
+
+def _pieces(source: CsvSource, parse: _Parser) -> Iterator[pa.Table | None]:
     """The blocks of a file as tables; None, at last, where a row or value of one does not fit."""
+    try:
+        yield from _ahead(parse, iter(source.read, b""))
+    except StorageError:  # of a record that is malformed: reading it as a whole says which values do not fit besides
+        yield None
+
+
+def _block_parser(source: CsvSource, columns: Sequence[Column], options: CsvOptions) -> _Parser | None:
+    """What makes a table of a block of a file; None where one block alone does not say all of its rows."""
+    readings = find_columns(source, columns) if columns else []
+    for reading in readings:
+        reading.options = options.of(reading.name)
+    of_parts = any(holds(each.type, pa.types.is_dictionary) for each in readings)
+    if not readings or source.width is None or len(_passes(readings, options)) > 1 or of_parts:
+        return None
     native, texts = [_native_type(each.type, each.options) for each in readings], [_TEXT] * len(readings)
     policies = [native, texts] if native != texts else [native]
     parsing = _parsing(source, options)
-    positions = [str(at) for at in range(source.width or 0)]
+    positions = [str(at) for at in range(source.width)]
 
     def parse(block: bytes) -> pa.Table | None:
         reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
@@ -141,10 +176,7 @@ def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOp
             chunks.append(decoded)
         return pa.chunked_array(chunks, reading.type)
 
-    try:
-        yield from _ahead(parse, iter(source.read, b""))
-    except StorageError:  # of a record that is malformed: reading it as a whole says which values do not fit besides
-        yield None
+    return parse
 
 
 def _beginning(data: bytes) -> bytes:
@@ -166,7 +198,7 @@ class _AsText:
         return data
 
 
-def _ahead(parse: Callable[[bytes], pa.Table | None], blocks: Iterator[bytes]) -> Iterator[pa.Table | None]:
+def _ahead(parse: _Parser, blocks: Iterator[bytes]) -> Iterator[pa.Table | None]:
     """Blocks as they are parsed, in their order; several at once."""
     first = list(islice(blocks, 2))
     if len(first) < 2:  # to begin threads takes longer than to parse a small file
