@@ -38,6 +38,7 @@ def run_started(plan: Plan, tables: Mapping[str, Table], run_id: str) -> RunStar
         plan.params or UNSET,
         UNSET if plan.as_of is None else plan.as_of.isoformat(),
         True if len(never) > 1 and all(never) else UNSET,
+        plan.left or UNSET,
     )
 
 
