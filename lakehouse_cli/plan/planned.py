@@ -147,6 +147,7 @@ class Plan(Struct, frozen=True):
         cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
         has_remembered: As of `Snapshot`.
+        left: As of `RunStarted`.
     """
 
     project: str
@@ -167,6 +168,7 @@ class Plan(Struct, frozen=True):
     cost: Cost | None = None
     newest_first: bool = False
     has_remembered: bool = False
+    left: Mapping[str, tuple[tuple[str, ...], ...] | None] = {}
 
     @property
     def partitioned(self) -> tuple[PlannedTable, ...]:

@@ -13,6 +13,7 @@ from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.planned import Cost, Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.run_request import RunRequest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.plan.partition_plan import PartitionPlanner
     from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.plan.snapshot import Snapshot
-    from lakehouse_cli.plan.units import Narrowing, UnitPlan
+    from lakehouse_cli.plan.units import Action, Narrowing, UnitPlan
     from lakehouse_cli.runs.history.reading import Unfinished
 
 
@@ -45,6 +46,11 @@ class Asked(Struct, frozen=True):
     limit: int | None = None
     newest_first: bool = False
     as_of: datetime | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a run may leave partitions that are out of date."""
+        return self.choice is not None or self.limit is not None or bool(self.again)
 
     @property
     def narrowing(self) -> Narrowing:
@@ -101,6 +107,37 @@ def with_unfinished(asked: Asked, unfinished: Mapping[str, Unfinished]) -> Asked
     last = moments[max(moments)] if moments else None
     as_of = asked.as_of if asked.as_of is not None or last is None else parse_moment(last)
     return replace(asked, again=again, as_of=as_of)
+
+
+def left_unfinished(
+    plan: Plan, asked: Asked, unfinished: Mapping[str, Unfinished]
+) -> dict[str, tuple[tuple[str, ...], ...] | None]:
+    """What earlier runs did not finish of the tables of a plan, and this plan does not go for; as of `RunStarted`."""
+    found: dict[str, tuple[tuple[str, ...], ...] | None] = {}
+    for table in plan.tables if asked.is_narrow else ():
+        if table.name not in unfinished:
+            continue
+        late = {unit.partition.values for unit in table.partitions if _is_left(unit.action, unit.reasons)}
+        before = unfinished[table.name].partitions
+        if before is None:
+            if late or _is_left(table.action, table.reasons) or (asked.choice is not None and table.name in plan.links):
+                found[table.name] = None
+            continue
+        of = plan.found.get(table.name)
+        left = [
+            each.values
+            for each in (() if of is None else _all_of(of.contents, of.dropped, of.waiting))
+            if each.values in before
+            and (each.values in late or (asked.choice is not None and not asked.choice.includes(each)))
+        ]
+        if left:
+            found[table.name] = tuple(left)
+    return found
+
+
+def _is_left(action: Action, reasons: Iterable[Reason]) -> bool:
+    """Whether something waits for what the request left out, or may do so."""
+    return action == "wait" and any(reason.code in ("left", "input_waits") for reason in reasons)
 
 
 def concerned(chosen: Selection, asked: Asked, tables: Mapping[str, Table]) -> Selection:

@@ -34,6 +34,7 @@ from lakehouse_cli.project.partitions import (
     asked_partitions,
     check_chosen,
     concerned,
+    left_unfinished,
     masked_unit,
     partition_planner,
     with_cost,
@@ -237,8 +238,8 @@ class Planner:
             replayed = find_replayed(self.code.graph.tables, request.replay)
             chosen = self.select(request.selection or tuple(replayed), request.exclude, request.defer)
             again = NOTHING
+            unfinished = unfinished_tables(self.spec) if request.failed or asked.is_narrow else {}
             if request.failed:
-                unfinished = unfinished_tables(self.spec)
                 chosen = narrowed_to(chosen, unfinished)
                 again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
                 asked = with_unfinished(asked, {name: unfinished[name] for name in chosen.names})
@@ -247,6 +248,7 @@ class Planner:
             chosen = concerned(chosen, asked, self.code.graph.tables)
             plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
             check_chosen(plan, asked)
+            plan = replace(plan, left=left_unfinished(plan, asked, unfinished))
             plan = with_cost(plan, self._partition_durations, self._workers)
             return _masked_plan(plan, self.mask)
 

@@ -22,7 +22,12 @@ def run_started(plan: Plan, tables: Mapping[str, Table], run_id: str) -> RunStar
     """
     names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
     computed = [table for table in plan.tables if table.kind == "computed"]
-    never = ["never_materialized" in {reason.code for reason in table.reasons} for table in computed]
+    never = [
+        not table.up_to_date
+        and "never_materialized" in {reason.code for reason in table.reasons}
+        and all(unit.state is None or not unit.state.exists for unit in table.partitions)
+        for table in computed
+    ]
     return RunStarted(
         run_id,
         plan.project,
@@ -33,6 +38,7 @@ def run_started(plan: Plan, tables: Mapping[str, Table], run_id: str) -> RunStar
         plan.params or UNSET,
         UNSET if plan.as_of is None else plan.as_of.isoformat(),
         True if len(never) > 1 and all(never) else UNSET,
+        plan.left or UNSET,
     )
 
 

@@ -301,7 +301,7 @@ def _refuse_too_many(job: Job, found: Rejection, count: int, total: int) -> None
         raise error
     if not Limit.of(limit).is_exceeded(count, total) and count < total:
         return
-    error.message = f"{count_text(count)} of {plural(total, 'row')} break checks"
+    error.message = f"{count_text(count)} of {plural(total, 'row')} {'breaks' if count == 1 else 'break'} checks"
     error.message += ", so that none would be left" if count == total else f", and `quarantine` takes {limit}"
     raise error
 

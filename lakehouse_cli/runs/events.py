@@ -260,8 +260,9 @@ class RunStarted(_Event, frozen=True):
 
     `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
     place of params of the file, by table; unset where it gave none. `as_of` is the moment that stands for now; unset
-    where the command gave none. `first_run` is true where there are several tables, none of which was ever
-    materialized; else unset.
+    where the command gave none. `first_run` is true where there are several tables, nothing of which was ever
+    materialized; else unset. `left` has, by table, the values of partitions that earlier runs did not finish and that
+    this one does not go for, None for all of a table; unset where there are none.
     """
 
     run_id: str
@@ -273,6 +274,7 @@ class RunStarted(_Event, frozen=True):
     params: Mapping[str, GivenParams] | UnsetType = UNSET
     as_of: str | UnsetType = UNSET
     first_run: bool | UnsetType = UNSET
+    left: Mapping[str, tuple[tuple[str, ...], ...] | None] | UnsetType = UNSET
 
 
 class RunEstimated(_Event, frozen=True):

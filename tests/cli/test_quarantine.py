@@ -216,8 +216,9 @@ def test_beyond_its_share_nothing_is_published(weather: ProjectFolder, cli: Cli)
     assert (rows["count"], rows["rows"][0]["values"]["email"]) == (7, "***")
     # None left is no result to publish, whatever the share.
     declare(weather, quarantine="quarantine: true", max="0")
-    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:2]]) + "\n")
-    assert "none would be left" in cli("run").err
+    for given, text in ((ROWS[1:2], "1 of 1 row breaks checks"), (ROWS[:2], "2 of 2 rows break checks")):
+        weather.write("data/raw.csv", "\n".join(["id,station,high,email", *given]) + "\n")
+        assert f"{text}, so that none would be left" in cli("run").err
     # What is judged of the table as a whole is judged on the rows that are left.
     declare(weather, quarantine="quarantine: true")
     few = cli("run")

@@ -32,6 +32,8 @@ from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.text.close_names import did_you_mean
 
 _Read = TypeVar("_Read")
+# Of partitions of a table; None for all.
+_Values = frozenset[tuple[str, ...]] | None
 # A duration is expected from so many of its last times, in no more than so many runs.
 _TIMES, _RUNS = 5, 10
 _CANCELLATIONS: tuple[Cancellation, ...] = get_args(Cancellation)
@@ -110,14 +112,15 @@ class Unfinished(Struct, frozen=True):
 def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[str, Unfinished]:
     """Find the tables that failed, were skipped or were cancelled in the last run that included them.
 
-    A run that goes on does not count.
+    A run that goes on does not count. What a run left of earlier ones is unfinished still; where several runs did not
+    finish partitions of a table, the last of them is named.
 
     Args:
         folder: The project's.
         environment: Whose runs.
         tables: Names of the computed tables in question.
     """
-    unknown, found = set(tables), dict[str, Unfinished]()
+    unknown, found, left = set(tables), dict[str, Unfinished](), dict[str, Unfinished]()
     for path in run_files(folder):
         if not unknown:
             break
@@ -132,11 +135,34 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[st
                 raise UnreadableRunError(path.stem, "lines are missing")
             ended = {name for name, end in past.results.items() if end.status in ENDED_WELL}
             params = run.params or {}
-            for name in sorted(asked - ended):
-                given, left = params.get(name, GivenParams()), _left(past.results.get(name))
-                found[name] = Unfinished(path.stem, given, left, run.as_of or None)
-            unknown -= asked
+            for name in sorted(asked):
+                this = Unfinished(path.stem, params.get(name, GivenParams()), None, run.as_of or None)
+                later = left.pop(name, this).partitions
+                if name not in ended:
+                    _add(found, name, replace(this, partitions=_both(_left(past.results.get(name)), later)))
+                if name in (run.left or {}):
+                    values = (run.left or {})[name]
+                    of_before = None if values is None else frozenset(values)
+                    left[name] = replace(this, partitions=_both(of_before, later))
+            unknown -= asked - left.keys()
+    for name, run_before in left.items():  # of runs that are not kept any more
+        _add(found, name, run_before)
     return found
+
+
+def _add(found: dict[str, Unfinished], name: str, more: Unfinished) -> None:
+    """Add what an earlier run did not finish of a table to what later ones did not."""
+    before = found.get(name)
+    if before is None and (more.partitions is None or more.partitions):
+        found[name] = more
+    elif before is not None:
+        values, others = before.partitions, more.partitions
+        found[name] = replace(before, partitions=None if values is None or others is None else values | others)
+
+
+def _both(values: _Values, others: _Values) -> _Values:
+    """The values that are in both sets, of which None has all."""
+    return others if values is None else values if others is None else values & others
 
 
 def _left(result: TableResult | None) -> frozenset[tuple[str, ...]] | None:
