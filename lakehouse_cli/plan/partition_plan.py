@@ -164,9 +164,17 @@ class PartitionPlanner:
         found = self.found[name]
         for each in sorted(found.outdated)[:1]:
             return f"{each} is as it was made before, and {found.waiting[each]}"
-        if self._narrowing.limit is not None and LEFT in found.waiting.values():
+        if self._narrowing.limit is not None and self._leaves(name):
             return LEFT
         return None if found.contents else next(iter(found.waiting.values()), "it has no partition yet")
+
+    def _leaves(self, name: str) -> bool:
+        """Whether partitions of a table are left for a later run, or wait where those of an input are."""
+        waiting, links = self.found[name].waiting.values(), self.links.get(name, ())
+        inputs = {link.parts for link in links if link is not None and not link.is_self}
+        return LEFT in waiting or (
+            bool(waiting) and any(self._leaves(each) for each in inputs.intersection(self.found))
+        )
 
     def replayed(self, name: str, replayed: Mapping[str, str]) -> dict[Partition, Reason]:
         """The partitions of a table that run so that what was put aside of them is judged again, with why."""

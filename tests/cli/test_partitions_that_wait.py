@@ -201,3 +201,23 @@ month: {{partitions: [month], inputs: {{a: p}}, gone: {gone}, {V}}}
     done = run(cli, "--as-of", "2024-01-05T00:00Z", code=int(gone == "fail"))
     status = "dropped" if gone == "drop" else "failed"
     assert {day for day, each in done["p"].items() if each == status} == {"2024-01-09", "2024-01-10"}
+
+
+def test_what_needs_all_partitions_waits_for_days_left_two_tables_up(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: left\nmodule: t\ndimensions: {day: {every: day}, month: {every: month}}\ntables:\n"
+        "  s: {kind: source, path: 's_{day:%Y-%m-%d}', columns: {v: int64}}\n"
+        "  daily: {inputs: [s], partitions: [day], columns: {v: int64}}\n"
+        "  monthly: {inputs: [daily], partitions: [month], columns: {v: int64}}\n"
+        "  summary: {inputs: [monthly], columns: {v: int64}}\n",
+    )
+    folder.write(
+        "t.py", "def daily(s): return s\ndef monthly(daily): return daily\ndef summary(monthly): return monthly\n"
+    )
+    for day in ("2024-01-01", "2024-01-02", "2024-02-01"):
+        folder.write(f"data/s_{day}.csv", "v\n1\n")
+    for expected in (None, None, "v\n1\n1\n1\n"):
+        assert cli("run", "--max-partitions", "1", "--newest-first").code == 0
+        stored = folder.path / "data/summary.csv"
+        assert (stored.read_text() if stored.exists() else None) == expected
