@@ -48,6 +48,7 @@ def command(
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     options.Current.plan = plan
     render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
+    project.planner.keep()
     return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 

@@ -368,10 +368,16 @@ class FilesReading:
             shown, other = file.uri, first.uri
             raise DataError(
                 f"`{shown}` has other columns than `{other}`: {'; '.join(differences[:REPORTED])}",
-                hint=f"declare `columns:` for `{self._table.name}`",
+                hint=self._columns_hint(),
                 location=Location(shown),
             )
         return piece.select(schema.names)
+
+    def _columns_hint(self) -> str:
+        from lakehouse_cli.storage.table_scan import same_columns_hint  # which reads by this
+
+        is_source = self._table.kind == "source"
+        return f"declare `columns:` for `{self._table.name}`" if is_source else same_columns_hint(self._table)
 
 
 def _groups(sizes: Sequence[int]) -> Iterator[range]:

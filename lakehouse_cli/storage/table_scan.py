@@ -80,6 +80,14 @@ class _ExplainedScan(Scan):
             raise
 
 
+def same_columns_hint(table: Table) -> str:
+    """Return what makes partitions of a table that have other columns readable together."""
+    return (
+        f"declare all `columns:` of `{table.name}`, or let its transform return the same for each partition; then "
+        f"`lakehouse run --force {table.name}`"
+    )
+
+
 def explain_stored(error: LakehouseError, storage: AssetStorage, table: Table) -> None:
     """Let the error of a table that cannot be read say that it was modified, and how it is stored anew.
 
@@ -93,7 +101,7 @@ def explain_stored(error: LakehouseError, storage: AssetStorage, table: Table) -
     modified = _modified(storage, table)
     if modified is not None:
         error.message = f"`{table.name}` was modified {modified}: {error.message}"
-    if modified is not None or isinstance(error, DataError):
+    if modified is not None or (isinstance(error, DataError) and error.hint != same_columns_hint(table)):
         error.hint = f"`lakehouse run {as_selected(table)}` stores it anew"
 
 

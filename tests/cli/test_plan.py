@@ -285,4 +285,17 @@ def test_tables_that_are_kept_show_the_same(project: ProjectFolder, cli: Cli) ->
     assert f"{project.path}" not in with_kept.err
     project.edit("transforms.py", "def totals(ordesr", "def totals(orders")
     assert cli("plan").out == shown
-    assert not kept.exists(), "a plan changes nothing"
+
+
+def test_plan_keeps_what_it_read_and_changes_nothing_else(project: ProjectFolder, cli: Cli) -> None:
+    cache = project.path / ".lakehouse/cache"
+
+    def files() -> dict[str, tuple[bytes, int]]:
+        found = (path for path in project.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in found if cache not in path.parents}
+
+    before = files()
+    shown = cli("plan").out
+    assert {"code.json", "tables-default.json"} <= {path.name for path in cache.iterdir()}
+    assert cli("plan").out == shown
+    assert files() == before
