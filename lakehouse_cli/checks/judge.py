@@ -282,7 +282,3 @@ def _with_lines(record: CheckRecord, lines: Mapping[int, RowPlace]) -> CheckReco
 def is_blocking(check: Check, record: CheckRecord) -> bool:
     """Whether the result of a check keeps the table from being published."""
     return record.result.status == "failed" or (record.result.status == "errored" and check.blocks)
-
-
-#: Given checks, what judges them.
-MakeJudge = Callable[[Sequence[Check]], Judge]

@@ -215,10 +215,6 @@ class Narrowing(NamedTuple):
     newest_first: bool = False
 
 
-#: What narrows nothing.
-EVERYTHING = Narrowing()
-
-
 def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
     """The reasons of a table: those of its partitions, each with the partitions that it holds of.
 

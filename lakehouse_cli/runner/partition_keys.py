@@ -199,11 +199,6 @@ class PartitionKeys(CollectedKeys):
         return (f"{what} {'was' if self.read == 1 else 'were'} read for the keys, of which no digests were kept",)
 
 
-def has_keys_across(table: Table) -> bool:
-    """Whether a partition has keys that are judged by other partitions."""
-    return table.partition is not None and bool(across_partitions(table))
-
-
 def _digests(keys: Sequence[pa.ChunkedArray], bounds: KeyBounds) -> Digests:
     high = row_hashes(keys)
     low = row_hashes([pa.chunked_array([av.from_numpy(high, pa.uint64())]), *keys])
