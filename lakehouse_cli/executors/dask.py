@@ -20,7 +20,7 @@ from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.parts import Part, compute_part
-from lakehouse_cli.executors.clusters.worker import SPREADS, answer
+from lakehouse_cli.executors.clusters.worker import BEGUN, SPREADS, answer
 
 # Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
 # may be busy: where it goes, so does the connection.
@@ -29,8 +29,6 @@ _CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there.
 _ANSWER, _LARGE, _DONE = "answer", "large", "done"
-#: What is said of a part first, with the address of its worker.
-BEGUN = "begun"
 # States of a task at its worker that is still waited for.
 _WANTED = frozenset(("executing", "long-running"))
 

@@ -21,7 +21,8 @@ from distributed.versions import VersionMismatchWarning
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.clusters.messages import Spread
 from lakehouse_cli.executors.clusters.parts import Kept, Part, PartError, dumps, error_of, value_of
-from lakehouse_cli.executors.dask import BEGUN, part_at_worker
+from lakehouse_cli.executors.clusters.worker import BEGUN
+from lakehouse_cli.executors.dask import part_at_worker
 from lakehouse_cli.executors.worker_process import say_here
 
 # Seconds to wait for a scheduler that has just given work.

@@ -162,8 +162,12 @@ def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster:
 
 
 def test_worker_that_joins_later(folder: ProjectFolder, cluster: Cluster) -> None:
-    """It is compared and given work, in a run that has begun: the first table waits for one that it computes."""
-    declare(folder, cluster)
+    """It is compared in a run that has begun, and given work: the first table waits for one that it computes.
+
+    One that differs is given none, and all its differences are said.
+    """
+    declare(folder, cluster, uses="{env: [MARKET]}")
+    folder.write("older/pandas-0.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pandas\nVersion: 0.9\n")
     folder.edit("lakehouse.yaml", "place: {", "first: {columns: {n: int64}}\n  place: {")
     other = folder.path / "data" / "place.csv"
     folder.add(
@@ -181,6 +185,10 @@ def first() -> pa.Table:
     started(cluster, 0)
     with running(folder.path, "run", "first", "place") as run:
         run.reports("begun")
-        started(cluster, 1)
+        started(cluster, 1, PYTHONPATH=str(folder.path / "older"), MARKET="south")
+        run.reports("is given nothing: it has pandas 0.9, not ")
+        run.reports("; it has another value of the environment variable `MARKET`")
+        assert not other.exists()
+        started(cluster, 2)
         assert run.ends() == 0
-    assert f"{cluster.folder}/worker-1" in other.read_text()
+    assert f"{cluster.folder}/worker-2" in other.read_text()

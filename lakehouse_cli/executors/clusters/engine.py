@@ -30,12 +30,8 @@ class ClusterLostError(ClusterError):
     """Nothing answers where the cluster is: not at all, or not any more."""
 
 
-class NotBegunError(WorkerDiedError):
-    """A worker went before it began a call, which may be given to another one."""
-
-
 #: Is given the key of a call, and its answer, or why there is none: `WorkerDiedError`, `WorkerKilledError` where it was
-#: for want of memory, `NotBegunError`; `ClusterLostError`.
+#: for want of memory; `ClusterLostError`.
 OnAnswer = Callable[[str, bytes | None, WorkerDiedError | ClusterLostError | None], None]
 #: Is given the key of a call, and what its work says: a kind and a value, as `worker.answer` says them.
 OnSaid = Callable[[str, str, Any], None]

@@ -35,7 +35,7 @@ from lakehouse_cli.executors.clusters.members import (
     shown,
 )
 from lakehouse_cli.executors.clusters.messages import Answer, Answers, Message, packed
-from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answers
+from lakehouse_cli.executors.clusters.worker import BEGUN, pack_message, unpack_answers
 from lakehouse_cli.executors.worker_process import say_here
 
 #: Seconds between two looks at which workers there are, and while the first ones are waited for.
@@ -206,12 +206,14 @@ class ClusterExecutor(Executor):
     # Answers.
 
     def _on_said(self, key: str, kind: str, value: Any) -> None:
-        if key not in self._calls:
+        call = self._calls.get(key)
+        if call is None:
             return
+        call.is_begun = True
         if kind == "answers":
             self._take_answers(key, unpack_answers(value))
             self._dispatch()  # some may have been given back
-        else:
+        elif kind != BEGUN:
             say_here(kind, value)
 
     def _on_answer(self, key: str, content: bytes | None, error: WorkerDiedError | ClusterLostError | None) -> None:
@@ -258,27 +260,18 @@ class ClusterExecutor(Executor):
             call = self._calls.pop(key, None)
             if call is None:
                 return
+            failed = call.failed(why)
             worker = self._workers.get(call.worker)
             if worker is not None:
                 worker.calls.discard(key)
                 worker.take(call.resources, -1)
-                if why.kind == "back":
-                    worker.state = "new"  # it is not there any more, or soon
+                if call.pieces and worker.state == "ready":
+                    worker.state = "doubted"
                     self._wake.set()
                 self._note_room(call.worker, worker)
-            left = list(call.pieces.values())
-            if why.kind == "back":
-                self._backlog.put_back(left)
-                return
-            self._put_back_again(left[1:])
-        for piece in left[:1]:
-            settle(piece, why, call.worker)
-
-    def _put_back_again(self, pieces: list[Piece]) -> None:
-        """Let pieces wait that may have been done."""
-        for piece in pieces:
-            piece.again = True
-        self._backlog.put_back(pieces)
+            self._backlog.put_back([piece for piece in call.pieces.values() if piece is not failed], again=True)
+        if failed is not None:
+            settle(failed, why, call.worker)
 
     # Workers.
 
@@ -325,6 +318,8 @@ class ClusterExecutor(Executor):
         Raises:
             ClusterLostError: Nothing answers.
         """
+        with self._lock:  # one of whom it is heard later may be found as it was before
+            doubted = [(name, each) for name, each in self._workers.items() if each.state == "doubted"]
         found = self._engine.workers()
         came = [name for name in found if name not in self._workers]
         lacking = {name: self._engine.missing(name) for name in came}
@@ -343,6 +338,10 @@ class ClusterExecutor(Executor):
                 self._free.pop(name, None)
                 self._slots -= worker.slots.count if worker.state != "unfit" else 0
                 gone += [(key, name) for key in worker.calls]
+            for name, worker in doubted:
+                if name in found:
+                    worker.state = "ready"
+                    self._note_room(name, worker)
             self._shares = most_on_one_machine(self._workers)
             self._changed.notify_all()
         for key, name in gone:
@@ -401,7 +400,7 @@ class ClusterExecutor(Executor):
         self._engine.reconnect()
         with self._lock:
             self._lost_since = None
-            self._put_back_again(self._under_way())
+            self._backlog.put_back(self._under_way(), again=True)
             self._workers.clear()
             self._free.clear()
             self._slots = 0

@@ -19,12 +19,14 @@ from lakehouse_cli.executors.base import (
     WorkerStartError,
     WorkerTimeoutError,
 )
-from lakehouse_cli.executors.clusters.engine import NotBegunError, Slots
+from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Answer, Work, packed, unpacked
 from lakehouse_cli.executors.worker_process import say_here
 
 #: Pieces of work are given together as far as they are thought to take no longer than this, and no more than so many.
 CALL_S, MOST_TOGETHER = 0.25, 64
+# How often a piece is given anew, without that being an attempt, as workers went that had not begun it: it may be why.
+_MOST_UNBEGUN = 5
 # The weight of the last piece of work in how long one is thought to take.
 _WEIGHT = 0.2
 # Seconds within which clocks are taken for the same.
@@ -44,6 +46,7 @@ class Piece:
     ask: Ask
     number: int
     again: bool
+    unbegun: int = 0
 
     def work(self) -> Work | None:
         """What travels; None where that cannot be pickled, which its future says then."""
@@ -63,12 +66,22 @@ class Call:
         resources: What each of them asks for.
         pieces: Those that are not answered, by their number in the message.
         since: When they were given, of the monotonic clock.
+        is_begun: Whether the worker has said something of it: that it begins, before all else.
     """
 
     worker: str
     resources: Mapping[str, float]
     pieces: dict[int, Piece]
     since: float
+    is_begun: bool = False
+
+    def failed(self, why: Answer) -> Piece | None:
+        """The piece that was under way when answers ended; None where the worker went before it began any."""
+        first = next(iter(self.pieces.values()), None)
+        if first is None or self.is_begun or why.kind != "died" or first.unbegun >= _MOST_UNBEGUN:
+            return first
+        first.unbegun += 1
+        return None
 
 
 class Backlog:
@@ -90,9 +103,10 @@ class Backlog:
         self._queue_of(piece).append(piece)
         self._count += 1
 
-    def put_back(self, pieces: list[Piece]) -> None:
-        """Let some be the first again, in their order."""
+    def put_back(self, pieces: list[Piece], *, again: bool = False) -> None:
+        """Let some be the first again, in their order; those with `again` may have been done."""
         for piece in reversed(pieces):
+            piece.again |= again
             self._queue_of(piece).appendleft(piece)
         self._count += len(pieces)
 
@@ -141,10 +155,10 @@ class Pace:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A worker, as the run knows it."""
+    """A worker, as the run knows it; a `doubted` one has not answered, and was not looked for since."""
 
     slots: Slots
-    state: Literal["new", "greeted", "taking", "ready", "unfit"] = "new"
+    state: Literal["new", "greeted", "taking", "ready", "doubted", "unfit"] = "new"
     why: str = ""
     calls: set[str] = field(default_factory=set)
     taken: dict[str, float] = field(default_factory=dict)
@@ -205,8 +219,6 @@ def most_on_one_machine(workers: Mapping[str, Member]) -> int:
 
 def missing_answer(error: WorkerDiedError | None) -> Answer:
     """What stands for an answer that an engine did not bring."""
-    if isinstance(error, NotBegunError):
-        return Answer("back")
     return Answer("killed" if isinstance(error, WorkerKilledError) else "died", text=str(error))
 
 

@@ -25,7 +25,6 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError
-from lakehouse_cli.executors.clusters.engine import NotBegunError
 from lakehouse_cli.executors.clusters.worker import answer
 from lakehouse_cli.executors.worker import LEADERS
 
@@ -170,9 +169,7 @@ def _why(error: Exception, worker: str) -> WorkerDiedError:
     match error:
         case exceptions.OutOfMemoryError():
             return WorkerKilledError(OUT_OF_MEMORY)
-        case exceptions.TaskUnschedulableError():
-            return NotBegunError(f"{worker} is gone")
-        case exceptions.NodeDiedError():
+        case exceptions.NodeDiedError() | exceptions.TaskUnschedulableError():
             return WorkerDiedError(f"was on worker {worker}, which is gone")
         case exceptions.WorkerCrashedError():
             return WorkerDiedError(f"was led by a process of Ray's on {worker} that was killed, or crashed")

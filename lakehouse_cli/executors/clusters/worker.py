@@ -48,6 +48,8 @@ _IDLE_S = 60.0
 _LOOK_S = 10.0
 # How many processes without work are kept while others are started, as for another run.
 _MOST_IDLE = 4
+#: Said of work as it begins: of what a worker was given that then went, it is known by that whether it was begun.
+BEGUN = "begun"
 #: Said of work that spreads over the cluster.
 SPREADS = "spreads"
 #: Bytes up to which an answer is said before the others; an engine may keep some of what is said.
@@ -86,8 +88,8 @@ def answer(
         message: What `pack_message` made.
         folder: Where the worker keeps bundles.
         say: Takes what work prints (`stdout`, `stderr`: a line), how far it is (`progress`), and what is done before
-            the rest (`answers`: bytes), in that order; and before all that, that the work spreads (`SPREADS`): its
-            place may be given to the parts of it.
+            the rest (`answers`: bytes), in that order; and before all that, that the work begins (`BEGUN`), and that
+            it spreads (`SPREADS`): its place may be given to the parts of it.
         is_wanted: Asked twice a second whether the work is still waited for; its process is ended where it is not.
         scheduler: The address by which work reaches the cluster; empty where it cannot.
     """
@@ -143,6 +145,7 @@ class _Round:
 
     def done(self) -> Answers:
         """Do it all; return the answers that were not said."""
+        self._say(BEGUN, None)
         if self._spread is not None:
             self._say(SPREADS, None)
         while self._begun < len(self._work):

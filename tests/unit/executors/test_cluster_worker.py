@@ -16,7 +16,7 @@ from lakehouse_cli.executors.base import Ask, WorkerDiedError
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
-from lakehouse_cli.executors.clusters.worker import answer, pack_message, unpack_answers
+from lakehouse_cli.executors.clusters.worker import BEGUN, answer, pack_message, unpack_answers
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.workplace import KeptInputs
 from lakehouse_cli.testing.executors import await_that, double, outcome, wait_for_go
@@ -39,8 +39,12 @@ def test_what_a_long_piece_keeps_waiting_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     asked = message((double, 1), (wait_for_go, tmp_path / "here"), (double, 3), (double, 4))
 
+    def say(kind: str, value: Any) -> None:
+        if kind == "answers":
+            said.update(unpack_answers(value))
+
     def work() -> None:
-        found = answer(asked, str(tmp_path), lambda _, value: said.update(unpack_answers(value)))
+        found = answer(asked, str(tmp_path), say)
         last.set_result(unpack_answers(found))
 
     threading.Thread(target=work, daemon=True).start()
@@ -79,10 +83,13 @@ class Together(Here):
             self.counts.append(count)
             if count > 1 and not self.died:
                 self.died = True
-                gone = WorkerDiedError("was killed")
-                threading.Thread(target=self.on_answer, args=(key, None, gone), daemon=True).start()
+                threading.Thread(target=self._die, args=(key,), daemon=True).start()
                 return
         super().call(worker, key, message, resources)
+
+    def _die(self, key: str) -> None:
+        self.on_said(key, BEGUN, None)
+        self.on_answer(key, None, WorkerDiedError("was killed"))
 
 
 def test_short_pieces_are_given_together_and_one_death_is_one_failure() -> None:

@@ -29,6 +29,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TablePlaced,
     TableReading,
     TableResult,
     TableRetrying,
@@ -133,6 +134,26 @@ def test_rows_fit_the_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None
     assert all(text_width(line) <= width for line in lines)
     assert any(line.startswith("✓ daily") for line in lines)
     assert lines[-1] == "2 materialized in 0.60 s"
+
+
+@pytest.mark.parametrize(("size", "shown"), [("80x24", "on tcp://dask-worker-17.a…"), ("140x24", "on {}")])
+def test_worker_that_has_a_table(monkeypatch: pytest.MonkeyPatch, size: str, shown: str) -> None:
+    """It is named as far as there is room, also of the next attempt; not between the two, nor when all is done."""
+    long, short = "tcp://dask-worker-17.analytics.example.org:40001", "tcp://10.0.0.7:40001"
+    table = Table(monkeypatch, ["daily_temperature_highs", "x"], size)
+    table.take(TableStarted("daily_temperature_highs"), TablePlaced("daily_temperature_highs", long))
+    why = table.lines()[1].index("why")
+
+    def said() -> list[str]:
+        return [line[why:] for line in table.lines()[2:4]]
+
+    assert said() == [shown.format(long), ""]
+    table.take(TableRetrying("daily_temperature_highs", 1, 0.0, ErrorInfo("TimeoutError", "late")))
+    assert said()[0].startswith("attempt 2")
+    table.take(TablePlaced("daily_temperature_highs", short))
+    assert said() == [f"on {short}", ""]
+    table.take(TableFinished(finished("daily_temperature_highs")))
+    assert said()[0].startswith("never materialized")
 
 
 def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
