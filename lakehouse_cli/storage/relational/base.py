@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import HIDDEN, LakehouseError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.model.unit import needs_manifest, selected_alone
 from lakehouse_cli.storage.base import Pieces, Provenance, Scan, Stored
 from lakehouse_cli.storage.capabilities import TableToPublish
 from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.format_storage import columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.format_storage import columns_of, missing_data
 from lakehouse_cli.storage.relational.cleaning import CleanedStorage
 from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, parsed, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
