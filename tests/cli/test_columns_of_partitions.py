@@ -33,7 +33,9 @@ def put(folder: ProjectFolder, day: int, kind: str) -> None:
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("form", [", format: csv", ", storage: base", ", storage: lake"])
 def test_partition_of_other_columns_is_not_stored(folder: ProjectFolder, cli: Cli, form: str, executor: str) -> None:
-    storages = "storages: {default: {root: data}, base: {root: b.sqlite}, lake: {type: delta, root: lake}}\n"
+    storages = (
+        "storages: {default: {root: data}, base: {type: sqlite, root: b.sqlite}, lake: {type: delta, root: lake}}\n"
+    )
     folder.declare(TABLES % form, CODE, top=storages)
     for day, kind in enumerate(("int", "text", "lacks", "more", "order"), 1):
         put(folder, day, kind)
