@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -241,3 +242,22 @@ def test_table_that_is_divided_otherwise_says_so(folder: ProjectFolder, cli: Cli
     assert cli("clean", "--yes").code == 0
     assert cli("clean", "--dry-run").out == "nothing to clean\n"
     assert run(cli, "daily")["daily"] == {}
+
+
+def test_delta_refuses_times_as_dimensions_when_it_is_loaded(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, KINDS["delta"], "{root: dev}")
+    folder.edit("lakehouse.yaml", "columns: {day: date32, id", "columns: {day: 'timestamp[us]', id")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert (
+        "has no partitions by column `day` of table `daily`: Delta Lake is not divided by timestamp[us]" in refused.err
+    )
+    assert "declare it as `string`, or as `date32` for a day" in refused.err
+    for kind in ("string", "dictionary<string>", "date32"):
+        folder.edit(
+            "lakehouse.yaml",
+            re.search(r"day: ('.*?'|[a-z0-9<>]+)(?=, id)", folder.read("lakehouse.yaml"))[0],
+            f"day: {kind}",
+        )
+        assert (cli("validate").code, run(cli, "daily", "--force")["daily"]["2024-01-30"]) == (0, "materialized"), kind
+        shutil.rmtree(folder.path / "delta")
