@@ -191,6 +191,15 @@ class _Validation(Struct):
                     message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {owner}: {why}"
                     hint = "choose another type, or a storage that can hold it"
                     yield Problem(message, hint, self.places.column_type(table, column.name))
+        divides = storage_type.dimension_refusal if storage_type is not None and table.kind == "computed" else None
+        dimensions = [each for each in table.columns or () if each.name in table.partitions]
+        for column in dimensions if divides is not None else ():
+            if divides is not None and (why := divides(column.type)) is not None:
+                message = (
+                    f"storage type {storage.type} has no partitions by column {quoted(column.name)} of {owner}: {why}"
+                )
+                hint = "declare it as `string`, or as `date32` for a day, week, month or year"
+                yield Problem(message, hint, self.places.column_type(table, column.name))
 
     def _name_problems(self, table: Table, storage: StorageSpec, owner: str) -> Iterator[Problem]:
         """Whether the database takes the names of the table and of its columns."""

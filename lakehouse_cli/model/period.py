@@ -7,7 +7,8 @@ one kind are in the order of time.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -172,7 +173,7 @@ _KEY_OF: dict[Every, Callable[[int], str]] = {
 
 
 def shift(key: str, every: Every, by: int) -> str:
-    """The key of a neighbour in the calendar: -1 is the period before.
+    """The key of a neighbour in the calendar, whatever the clocks leave out: -1 is the period before.
 
     Raises:
         PeriodError: It is outside of the years 1 to 9999.
@@ -261,15 +262,54 @@ def check_period(key: str, every: Every, zone: str) -> None:
     Raises:
         PeriodError: It is none.
     """
-    number = period_number(key, every)
-    if every == "hour" and zone != "UTC" and not exists(number, every, zone):
-        raise PeriodError(f"`{key}` is no hour: the clocks of {zone} leave it out", "write one that they show")
+    if not exists(period_number(key, every), every, zone):
+        raise PeriodError(f"`{key}` is no {every}: the clocks of {zone} leave it out", "write one that they show")
 
 
 def exists(number: int, every: Every, zone: str) -> bool:
-    """Whether the clocks of a zone ever show a period."""
+    """Whether the clocks of a zone ever show a period; hours and days alone are left out."""
+    if zone == "UTC" or every not in ("hour", "day") or (every == "day" and not _is_cut(number, zone)):
+        return True
     begin, end = span(number, every, zone)
     return begin < end
+
+
+def _is_cut(day: int, zone: str) -> bool:
+    """Whether a day may be left out: the clocks are put forward by much, as where the date line was moved."""
+    info = _zone(zone)
+    try:
+        first, second = (datetime.fromordinal(each).replace(tzinfo=info).utcoffset() for each in (day, day + 1))
+    except ValueError:  # the last day
+        return False
+    return first is not None and second is not None and second - first > timedelta(hours=12)
+
+
+def neighbours(key: str, every: Every, zone: str, first: int, last: int) -> Iterator[str]:
+    """The keys of neighbours that the clocks of a zone show, in order; without those outside of the years 1 to 9999.
+
+    Args:
+        key: Of the period from which they are counted.
+        every: Its kind.
+        zone: The zone.
+        first: The first of them: -1 is the period before.
+        last: The last of them.
+    """
+    number = period_number(key, every)
+    for by in range(first, last + 1):
+        with suppress(PeriodError, OverflowError):
+            yield period_key(_neighbour(number, every, zone, by), every)
+
+
+@lru_cache(maxsize=4096)
+def _neighbour(number: int, every: Every, zone: str, by: int) -> int:
+    if zone == "UTC" or every not in ("hour", "day"):
+        return number + by
+    step = 1 if by > 0 else -1
+    for _ in range(abs(by)):
+        number += step
+        while not exists(number, every, zone):
+            number += step
+    return number
 
 
 @lru_cache(maxsize=64)

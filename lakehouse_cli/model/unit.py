@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
 from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
+from lakehouse_cli.model.contract import Column
 from lakehouse_cli.model.file_pattern import Placeholder
 from lakehouse_cli.model.partition import HIVE_NULL, Partition, is_plain
 from lakehouse_cli.model.period import first_moment
@@ -129,3 +130,9 @@ def table_of(unit: Table) -> Table:
     name, path = unit.name.partition("/")[0], unit.base_path
     of = unit.quarantine_of.partition("/")[0]
     return replace(unit, name=name, path=path, base_path="", partition=None, quarantine_of=of)
+
+
+def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
+    """Return whether what is stored of a table has columns whose types only its manifest knows."""
+    is_open = columns is None or table.extra_columns == "keep"
+    return table.kind == "computed" and is_open and not table.serializer

@@ -56,9 +56,8 @@ def domain_of(dimension: Dimension, now: datetime) -> Domain:
     if dimension.end is not None:
         last = min(last, period_number(dimension.end, every))
     numbers = range(period_number(dimension.start, every), last + 1)
-    steady = every != "hour" or zone == "UTC"  # clocks that are put forward leave hours out
     keys = period_keys(numbers, every)
-    if not steady:
+    if zone != "UTC":  # clocks that are put forward leave some out
         keys = [key for key, number in zip(keys, numbers, strict=True) if exists(number, every, zone)]
     return Domain(dimension, tuple(keys), current)
 

@@ -17,6 +17,7 @@ from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.domains import domain_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.known_tables import Known
+from lakehouse_cli.plan.partition_columns import stored_columns_of
 from lakehouse_cli.plan.partitioning import Link, link_of
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.replaying import replay_reasons
@@ -276,4 +277,7 @@ class PartitionPlanner:
             failing,
             waiting,
         )
-        return TableUnits(known, name, reasons_of, recipe_reasons, judge, more).units()
+        units = TableUnits(known, name, reasons_of, recipe_reasons, judge, more)
+        planned = units.units()
+        units.result.columns = stored_columns_of(units)
+        return planned

@@ -102,9 +102,10 @@ class PartitionLook:
         )
         if table.kind == "computed" and not records:
             stored = replace(stored, former=_former(storage, table))
-        # To ask a server of each would take long; there a run finds it.
-        is_at_hand = table.kind == "computed" and storage.concurrency == 1
-        return replace(stored, obstruction=self._obstruction(table)) if is_at_hand else stored
+        # To ask a server of each would take long; there a run finds it, but for what holds of all.
+        if table.kind == "computed" and (storage.concurrency == 1 or stored.former):
+            return replace(stored, obstruction=self._obstruction(table))
+        return stored
 
     def _remembered(self, storage: AssetStorage, table: Table) -> Mapping[Partition, InputRecord] | None:
         if not self._remembering or table.kind == "source":
@@ -123,7 +124,10 @@ class PartitionLook:
                 return error
             return None
 
-        return obstruction
+        if storage.concurrency == 1:
+            return obstruction
+        found = obstruction(Partition(table.partitions, ("none",) * len(table.partitions)))
+        return lambda _: found
 
     def _index(self, name: str) -> Mapping[Partition, PartitionRecord] | StorageError:
         if name not in self._records:

@@ -17,10 +17,9 @@ from lakehouse_cli.model.nesting import dimensions_for
 from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition, quoted_value
 from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
-    PeriodError,
+    neighbours,
     nests,
     period_around,
-    shift,
 )
 from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.domains import Domain
@@ -41,6 +40,7 @@ class Shared(NamedTuple):
         every: The periods of the table's; None for texts.
         own_every: The periods of the input's.
         at: First and last neighbour that are read, in the table's periods.
+        zone: By whose clocks these follow each other.
     """
 
     place: int
@@ -48,6 +48,7 @@ class Shared(NamedTuple):
     every: Every | None = None
     own_every: Every | None = None
     at: tuple[int, int] = (0, 0)
+    zone: str = "UTC"
 
     @property
     def is_finer(self) -> bool:
@@ -171,7 +172,8 @@ def link_of(
     for place, name in enumerate(table.partitions):
         for other in dimensions_for(name, others, dimensions)[:1]:  # of several, the project is invalid
             own, its = (dimensions[each].every if each in dimensions else None for each in (name, other))
-            shared.append(Shared(place, others.index(other), own, its, at.get(name, (0, 0))))
+            zone = dimensions[name].timezone if name in dimensions else "UTC"
+            shared.append(Shared(place, others.index(other), own, its, at.get(name, (0, 0)), zone))
     if not shared:
         return None
     skips = options is not None and options.missing == "skip"
@@ -331,11 +333,7 @@ def _neighbours(value: str, shared: Shared) -> Iterator[str]:
     if value == HIVE_NULL:  # which comes neither before nor after a period
         yield from [value] if shared.at[0] <= 0 <= shared.at[1] else ()
         return
-    for by in range(shared.at[0], shared.at[1] + 1):
-        try:
-            yield shift(value, shared.every, by)
-        except PeriodError:  # before the year 1
-            continue
+    yield from neighbours(value, shared.every, shared.zone, *shared.at)
 
 
 def _values(partition: Partition) -> Values:

@@ -325,7 +325,7 @@ class TableUnits:
         content = self.stored.contents.get(unit)
         if record is None or content is None or self.known.force or record.content_hash != content.content_hash:
             return False
-        if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
+        if not record.recipe or self.table.refresh is not None or self.recipe_changes(unit, record):
             return False
         if unit in self.more or any(self.stored.reasons_beside(unit, self.beside)):
             return False
@@ -351,7 +351,7 @@ class TableUnits:
         """The partitions of an input, and how each is read."""
         return self._found(link).contents, self.known.stored[link.parts].reading
 
-    def _recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
+    def recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
         """The reasons in what a partition was made by, found once for all that were made by the same."""
         found = self._of_recipe.get(record.recipe)
         if found is None:
@@ -394,7 +394,7 @@ class TableUnits:
             else:
                 inputs[link.record_name] = TableState(each.name, True, content=content)
         record = self.stored.records.get(unit)
-        made = () if record is None or not record.recipe else self._recipe_changes(unit, record)
+        made = () if record is None or not record.recipe else self.recipe_changes(unit, record)
         reasons = [*self.reasons_of(unit, state, inputs, made)]
         if self.table.on_code_change == "new" and state.manifest is not None:
             reasons = [each for each in reasons if each.code not in CODE_REASONS]

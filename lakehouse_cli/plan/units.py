@@ -25,6 +25,8 @@ _NAMED = 2
 _SAID = 2
 #: What would be done to a table, or to a partition of it.
 Action = Literal["run", "check", "skip", "read", "wait"]
+#: A partition, and the name and type of each of its columns.
+PartitionColumns = tuple[Partition, tuple[tuple[str, str], ...]]
 
 
 class Content(Protocol):
@@ -45,6 +47,10 @@ class Stored(Protocol):
     @property
     def recipe(self) -> str:
         """A digest of what it was made by."""
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of each of its columns."""
 
     @property
     def input_names(self) -> tuple[tuple[str, str], ...]:
@@ -187,6 +193,7 @@ class Found:
         uncertain: Those that are up to date, and whose checks the run judges, or an earlier one found to fail.
         failing: Those that it would fail at, with why.
         newest: What is recorded of those that are stored by checks `freshness`, by check.
+        columns: Those of stored ones by which others are judged, as of `stored_columns_of`.
     """
 
     contents: dict[Partition, InputRecord | None] = field(default_factory=dict)
@@ -199,6 +206,7 @@ class Found:
     uncertain: set[Partition] = field(default_factory=set)
     failing: dict[Partition, str] = field(default_factory=dict)
     newest: Mapping[str, dict[Partition, Measured]] = field(default_factory=dict)
+    columns: tuple[PartitionColumns, ...] = ()
 
 
 class Narrowing(NamedTuple):

@@ -19,18 +19,23 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
+from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.jobs import Job
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
+from lakehouse_cli.storage.table_scan import same_columns_hint
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
     from lakehouse_cli.runner.checking import JudgedPieces
+
+# Differences of columns that are named one by one.
+_NAMED = 3
 
 
 def enforced_result(
@@ -60,7 +65,7 @@ def enforced_result(
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)
-    check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
+    _check_undeclared(job, storage, enforced.table)
     if table.row_order:
         found = sort_pieces(iter([enforced.table]), table.row_order, table.name)
         enforced = replace(enforced, table=found if isinstance(found, pa.Table) else pa.concat_tables(found))
@@ -119,7 +124,7 @@ def kept_pieces(
                 if first is None:
                     first = kept.schema
                     _check_order(first, table)
-                    check_undeclared_types(storage, table, first, kept.num_rows)
+                    _check_undeclared(job, storage, kept)
                 elif kept.schema != first:
                     raise _other_types(table, place.folder, rows - kept.num_rows, first, kept.schema)
                 yield kept
@@ -144,6 +149,36 @@ def _check_dimensions(job: Job, piece: pa.Table) -> None:
         from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
         DimensionColumns(job.table, job.periods).check(piece)
+
+
+def _check_undeclared(job: Job, storage: AssetStorage, piece: pa.Table) -> None:
+    """Judge the columns that are not declared.
+
+    Raises:
+        ContractError: The storage cannot hold them.
+        TransformError: Another partition has others, with which it could not be read as one.
+    """
+    table = job.table
+    check_undeclared_types(storage, table, piece.schema, piece.num_rows)
+    if job.beside is None:
+        return
+    other, columns = str(job.beside[0]), dict(job.beside[1])
+    own = {each.name: str(from_arrow(each.type)) for each in piece.schema}
+    declared = {each.name for each in table.columns or ()}
+    names = [each for each in {**own, **columns} if each not in declared and own.get(each) != columns.get(each)]
+    if names:
+        differences = [_difference(name, own.get(name), columns.get(name), other) for name in names[:_NAMED]]
+        differences += [plural(len(names) - _NAMED, "more difference")] if len(names) > _NAMED else []
+        raise TransformError(
+            f"result of {table.computed_by}: {'; '.join(differences)}; partitions of a table have the same columns",
+            hint=same_columns_hint(table_of(table)),
+        )
+
+
+def _difference(name: str, own: str | None, others: str | None, other: str) -> str:
+    if own is None:
+        return f"no column `{name}`, which {other} has"
+    return f"column `{name}`, which {other} lacks" if others is None else f"`{name}` is {own}, and {others} in {other}"
 
 
 def _check_order(schema: pa.Schema, table: Table) -> None:

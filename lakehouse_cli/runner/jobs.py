@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.plan.partitioning import Link
+    from lakehouse_cli.plan.units import PartitionColumns
     from lakehouse_cli.runner.partition_keys import PartitionKeys
 
 _Result = TypeVar("_Result")
@@ -117,6 +118,7 @@ class Job(Struct, frozen=True):
         within: Of inputs of which some rows are read by time, which, by parameter.
         periods: The periods of the dimensions of its partition, and of inputs that are no tables; None for texts.
         keys: Its keys that hold across partitions, while it is computed; never sent.
+        beside: A partition of its table, and its columns, with which its own must agree; None where they need not.
         environment: In which all rows that break its contract are kept; None where only the first are.
     """
 
@@ -140,6 +142,7 @@ class Job(Struct, frozen=True):
     within: Mapping[str, TimeSpan] = {}
     periods: Mapping[str, Every | None] = {}
     keys: PartitionKeys | None = None
+    beside: PartitionColumns | None = None
     environment: str | None = None
 
     def rows_kept(self, project: Path) -> Path | None:

@@ -216,7 +216,8 @@ class _Run:
         self.commits = WaitingCommits(graph, runner.storages, self.planned, self.results, self.failures)
         self.sources = SourcesOfRun(graph, self.failures, runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
-        self.schedule = Schedule(plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
+        limits = self.contents.bytes_of_inputs, runner.memory_limit, self.jobs.columns.awaited
+        self.schedule = Schedule(plan.due, runner.durations, *limits)
 
     def status(self, tables: Iterable[TableResult]) -> RunStatus:
         if self.cancelled_by is not None:
@@ -416,9 +417,7 @@ class _Run:
                 self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
-            notes = (*outcome.notes, *self.contents.note_changes(planned, outcome.manifest))
-            self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
-            outcome = replace(outcome, notes=notes)
+            outcome = replace(outcome, notes=(*outcome.notes, *self.jobs.stored(planned, outcome.manifest)))
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
         self.failures.keep_rows(name, table_results.violated(outcome) if outcome.checks else None)

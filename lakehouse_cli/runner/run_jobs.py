@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.jobs import Job, JobChecks
+from lakehouse_cli.runner.partition_columns import ColumnsOfPartitions
 from lakehouse_cli.runs.events import TableResult
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.plan.standing_checks import Standing
 
 
-class RunJobs(Struct):
+class RunJobs(Struct, dict=True):
     """Makes the jobs of a run.
 
     Attributes:
@@ -52,6 +54,18 @@ class RunJobs(Struct):
     publish: bool
     keeps_rows: bool
     at_once: int
+
+    @cached_property
+    def columns(self) -> ColumnsOfPartitions:
+        """Of partitions."""
+        return ColumnsOfPartitions(self.graph, self.plan.found if self.publish else None)
+
+    def stored(self, planned: PlannedTable, manifest: Manifest) -> tuple[str, ...]:
+        """Take note of a table that was stored; returns remarks on its inputs."""
+        table, notes = self.graph.tables[planned.name], self.contents.note_changes(planned, manifest)
+        self.contents.record_materialized(table, planned, manifest)
+        self.columns.take(table, manifest)
+        return notes
 
     def of(self, planned: PlannedTable, workers: int) -> Job:
         """The job of a table that is computed, or whose stored data are checked.
@@ -85,6 +99,7 @@ class RunJobs(Struct):
             recorded=planned.recorded,
             periods={name: self._every(name) for name in (*table.partitions, *_of_objects(tables.values()))},
             within=planned.within,
+            beside=self.columns.beside(table) if computes else None,
             environment=self.plan.environment if self.keeps_rows else None,
         )
 

@@ -44,18 +44,22 @@ class Schedule:
         durations: Seconds each table took before.
         input_bytes: Returns the stored size of the inputs of a table that is ready, which this run may have stored.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
+        awaited: Returns another table that is to end before one that is ready is begun, given what tells whether one
+            has not ended yet; None where there is none.
     """
 
     planned: tuple[PlannedTable, ...]
     durations: Mapping[str, float]
     input_bytes: Callable[[PlannedTable], int]
     memory_limit: int | None = None
+    awaited: Callable[[PlannedTable, Callable[[str], bool]], str | None] = lambda *_: None
     _waiting: dict[str, set[str]] = field(init=False)
     _consumers: dict[str, list[str]] = field(init=False)
     _by_name: dict[str, PlannedTable] = field(init=False)
     _ready: list[tuple[float, int, str]] = field(init=False)
     _priority: dict[str, tuple[float, int, str]] = field(init=False)
     _taken: dict[str, int] = field(init=False)
+    _held: dict[str, list[tuple[float, int, str]]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Index the dependencies."""
@@ -71,10 +75,12 @@ class Schedule:
                 self._consumers[upstream].append(name)
         self._ready = [self._priority[name] for name, inputs in self._waiting.items() if not inputs]
         heapq.heapify(self._ready)
-        self._taken = {}
+        self._taken, self._held = {}, {}
 
     def next(self) -> PlannedTable | None:
         """Take the next table; None if none is ready, or if there is no memory for the one that is."""
+        while self._ready and (first := self._awaited(self._ready[0][2])) is not None:
+            self._held.setdefault(first, []).append(heapq.heappop(self._ready))
         if not self._ready:
             return None
         name = self._ready[0][2]
@@ -86,6 +92,9 @@ class Schedule:
         self._taken[name] = need
         return self._by_name[name]
 
+    def _awaited(self, name: str) -> str | None:
+        return self.awaited(self._by_name[name], lambda other: other in self._waiting or other in self._taken)
+
     def take(self, names: Collection[str]) -> None:
         """Take tables that are computed with the one that was taken last; they have the same inputs, and are ready."""
         self._ready = [each for each in self._ready if each[2] not in names]
@@ -96,6 +105,8 @@ class Schedule:
     def ended(self, name: str) -> None:
         """Take note that a table ended, however it did."""
         self._taken.pop(name, None)
+        for each in self._held.pop(name, ()):
+            heapq.heappush(self._ready, each)
         for consumer in self._consumers.get(name, ()):
             inputs = self._waiting.get(consumer)
             if inputs is None:

@@ -22,7 +22,7 @@ from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
-from lakehouse_cli.model.unit import as_selected
+from lakehouse_cli.model.unit import as_selected, needs_manifest
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
@@ -357,12 +357,6 @@ def missing_data(table: Table, shown: str, advice: str = "put the file there") -
         hint=f"`lakehouse run {as_selected(table)}` materializes it",
         location=table.location,
     )
-
-
-def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
-    """Return whether what is stored of a table has columns whose types only its manifest knows."""
-    is_open = columns is None or table.extra_columns == "keep"
-    return table.kind == "computed" and is_open and not table.serializer
 
 
 def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:

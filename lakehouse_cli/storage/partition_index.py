@@ -153,6 +153,11 @@ class PartitionRecord(Struct, frozen=True, gc=False):
         return self.shared.run_id
 
     @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """As of `Manifest`."""
+        return self.shared.columns
+
+    @property
     def content(self) -> InputRecord:
         """What was stored, as the record of tables computed from it."""
         rows = self.rows if self.shared.object is None else -1

@@ -34,11 +34,11 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, Amendment, InputRecord, Manifest
-from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.model.unit import needs_manifest, selected_alone
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, parse_manifest
 from lakehouse_cli.storage.table_digests import digest_of, first_difference
 from lakehouse_cli.storage_types.own_methods import SAVED_TYPES
 from lakehouse_cli.text.causes import system_reason

@@ -28,6 +28,12 @@ def _refusal(column_type: ColumnType) -> str | None:
     return None
 
 
+def _dimension_refusal(column_type: ColumnType) -> str | None:
+    if column_type.id in ("string", "dictionary", "date32") or column_type.id.startswith(("int", "uint")):
+        return None
+    return f"Delta Lake is not divided by {column_type} here"
+
+
 def _is_wall_clock(column_type: ColumnType) -> bool:
     return column_type.id == "timestamp" and column_type.timezone is None
 
@@ -45,6 +51,7 @@ DELTA = StorageType(
     root="folder or url",
     schemes=("s3",),
     refusal=_refusal,
+    dimension_refusal=_dimension_refusal,
     needs=("deltalake",),
     install="pip install 'lakehouse-cli[delta]'",
     options=tuple(option for option in S3.options if option.name != "profile"),

@@ -23,6 +23,7 @@ class StorageType(Struct, frozen=True):
         formats: Whether its tables are files of a format, so that ``format`` and its options apply.
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
+        dimension_refusal: Why a column of that type cannot hold the value of a partition there, if it cannot.
         schema: Of a database, the schema of a path that names none, where ``schema`` does not say otherwise.
         names: Of a database, what names its tables and columns may have.
         needs: Modules of packages that lakehouse does not itself depend on.
@@ -40,6 +41,7 @@ class StorageType(Struct, frozen=True):
     formats: bool = False
     options: tuple[FormatOption, ...] = ()
     refusal: Refusal | None = None
+    dimension_refusal: Refusal | None = None
     needs: tuple[str, ...] = ()
     install: str | None = None
     schema: str = ""

@@ -2,23 +2,118 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from tests.conftest import Cli, ProjectFolder
 
-TABLES = """s: {kind: source, path: "s_{day:%%Y-%%m-%%d}", columns: {id: int64}}
+TABLES = """s: {kind: source, path: "s_{day:%%Y-%%m-%%d}", columns: {kind: string}}
 t: {partitions: [day], inputs: [s]%s}
 """
-NULLS = "def t(s):\n    return s.assign(n=None if len(s) < 2 else 1)\n"
+# What a day has in the column `n` is said by its file.
+KINDS = {
+    "int": "s.assign(n=1)",
+    "float": "s.assign(n=1.5)",
+    "text": "s.assign(n='x')",
+    "null": "s.assign(n=None)",
+    "lacks": "s",
+    "more": "s.assign(n=1, m=2)",
+    "order": "s.assign(n=1)[['n', 'kind']]",
+    "none": "s.assign(n=1).head(0)",
+}
+TYPES = {"int": "int64", "float": "float64", "text": "string", "null": "string", "order": "int64", "none": "int64"}
+CODE = f"def t(s):\n    return {{{', '.join(f'{k!r}: lambda s: {v}' for k, v in KINDS.items())}}}[s['kind'][0]](s)\n"
 
 
-def test_hint_of_partitions_that_cannot_be_read_together_works(folder: ProjectFolder, cli: Cli) -> None:
-    folder.declare(TABLES % "", NULLS)
-    folder.write("data/s_2024-01-01.csv", "id\n7\n")
-    folder.write("data/s_2024-01-02.csv", "id\n7\n7\n")
+def put(folder: ProjectFolder, day: int, kind: str) -> None:
+    folder.write(f"data/s_2024-01-{day:02}.csv", f"kind\n{kind}\n")
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("form", [", format: csv", ", storage: base", ", storage: lake"])
+def test_partition_of_other_columns_is_not_stored(folder: ProjectFolder, cli: Cli, form: str, executor: str) -> None:
+    storages = (
+        "storages: {default: {root: data}, base: {type: sqlite, root: b.sqlite}, lake: {type: delta, root: lake}}\n"
+    )
+    folder.declare(TABLES % form, CODE, top=storages)
+    for day, kind in enumerate(("int", "text", "lacks", "more", "order"), 1):
+        put(folder, day, kind)
+    ran = cli("run", "--executor", executor, "--workers", "2", "-o", "json")
+    assert ran.code == 1
+    found = {each["key"]["day"][-1]: each for each in ran.json["tables"][-1]["partitions"]}
+    assert {day: each["status"] for day, each in found.items() if day != "1"} == {
+        **dict.fromkeys("234", "failed"),
+        "5": "materialized",
+    }
+    beside = "2024-01-01; partitions of a table have the same columns"
+    assert [found[day]["error"]["message"] for day in "234"] == [
+        f"result of `t`: `n` is string, and int64 in day={beside}",
+        f"result of `t`: no column `n`, which day={beside.replace(';', ' has;')}",
+        f"result of `t`: column `m`, which day={beside.replace(';', ' lacks;')}",
+    ]
+    assert "declare all `columns:` of `t`" in found["2"]["error"]["hint"]
+    assert len(cli("show", "t", "-o", "json").json["rows"]) == 2
+
+
+def test_hint_of_partitions_of_other_columns_works(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(TABLES % "", CODE)
+    put(folder, 1, "int")
     assert cli("run").code == 0
-    shown = cli("show", "t")
-    assert (shown.code, "stores it anew" in shown.err) == (1, False)
-    assert "declare all `columns:` of `t`" in shown.err
-    assert "then `lakehouse run --force t`" in shown.err
-    folder.declare(TABLES % ", columns: {id: int64, day: string, n: int64}", NULLS)
+    put(folder, 2, "null")
+    failed = cli("run")
+    assert (failed.code, "day=2024-01-02: result of `t`: `n` is string, and int64 in" in failed.out) == (1, True)
+    assert "then `lakehouse run --force t`" in failed.err
+    folder.declare(TABLES % ", columns: {kind: string, day: string, n: int64}", CODE)
+    assert cli("run", "--force", "t").code == 0
+    assert len(cli("show", "t", "-o", "json").json["rows"]) == 2
+
+
+def test_partitions_that_were_made_otherwise_do_not_count(folder: ProjectFolder, cli: Cli) -> None:
+    """Those of former code, of which none stays; `on_code_change: new` keeps them, and `--force` makes all anew."""
+    folder.declare(TABLES % "", CODE)
+    put(folder, 1, "int")
+    put(folder, 2, "int")
+    assert cli("run").code == 0
+    folder.edit("transforms.py", "s.assign(n=1),", "s.assign(n='y'),")
+    assert cli("run").code == 0
+    put(folder, 3, "float")
+    assert cli("run").code == 1
+    folder.declare(TABLES % ", on_code_change: new", CODE)
+    put(folder, 3, "int")
+    assert cli("run").code == 1
+    assert cli("run", "--force").code == 0
+    put(folder, 1, "text")
+    put(folder, 2, "text")
+    put(folder, 3, "text")
+    failed = cli("run")  # each by what is stored of another
+    assert (failed.code, "lakehouse run --force t" in failed.err) == (1, True)
     assert cli("run", "--force", "t").code == 0
     assert len(cli("show", "t", "-o", "json").json["rows"]) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_run_stores_is_read_as_one(folder: ProjectFolder, cli: Cli, seed: int) -> None:
+    """Of random days that change: what a run stored of all days can be read; else they do not go together."""
+    chance = random.Random(seed)
+    form = chance.choice(("csv", "parquet", "ipc", "jsonl"))
+    kinds: dict[int, str] = {}
+    folder.declare(TABLES % f", format: {form}, gone: drop", CODE)
+    for _ in range(5):
+        for day in chance.sample(range(1, 6), 2):
+            kinds[day] = chance.choice((*KINDS, *["int"] * 9))
+            put(folder, day, kinds[day])
+        if len(kinds) > 2 and chance.random() < 0.3:
+            gone = chance.choice(list(kinds))
+            del kinds[gone]
+            (folder.path / f"data/s_2024-01-{gone:02}.csv").unlink()
+        alike = len({TYPES.get(kind, kind) for kind in kinds.values()}) == 1
+        code = cli("run", "--workers", "2").code
+        if alike and code:  # what is stored of others was to be replaced as well
+            code = cli("run", "--force").code
+        assert code == (0 if alike else 1), kinds
+        if alike:
+            rows = cli("show", "t", "-n", "99", "-o", "json").json["rows"]
+            assert len(rows) == sum(kind != "none" for kind in kinds.values()), kinds
+        else:
+            assert cli("show", "t").code == 0 or not folder.files(), kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.cli.test_partitions import MONTH, TRANSFORMS, planned, put, run
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.postgresql import PostgreSQL
 
 TABLES = """
 raw: {kind: source, storage: files, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
@@ -154,17 +156,47 @@ def test_partitions_of_undeclared_tables_are_cleaned(folder: ProjectFolder, cli:
         assert not list((folder.path / "lake").rglob("month=*"))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_table_divided_otherwise_is_shown_as_such(folder: ProjectFolder, cli: Cli, kind: str) -> None:
-    declare(folder, KINDS[kind], "{root: dev}")
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
+def test_table_divided_otherwise_is_shown_as_such(
+    folder: ProjectFolder, cli: Cli, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """By days, then by months, not at all, and by days again, each by what the hint says."""
+    storage = KINDS.get(kind)
+    if storage is None:
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        storage = f"{{root: '{server.url(server.new_database())}'}}"
+    declare(folder, storage, "{root: dev}")
+    for line in TABLES.splitlines()[-2:]:
+        folder.edit("lakehouse.yaml", f"  {line}\n", "")
     run(cli, "daily")
-    folder.edit("lakehouse.yaml", "daily: {partitions: [day]", "daily: {partitions: [month]")
+
+    def refused(why: str, hint: str, *more: list[str]) -> None:
+        for command in (["run", "daily"], *more):
+            done = cli(*command)
+            assert why in done.out + done.err, done
+            assert hint in done.out + done.err, done
+
+    by_day = "daily: {partitions: [day], inputs: [raw], columns: {day: date32"
+    folder.edit("lakehouse.yaml", by_day, "daily: {partitions: [month], inputs: [raw], columns: {month: date32")
     why = "is divided by day, and `daily` is by month"
-    for command in (["plan", "daily"], ["show", "daily"], ["show", "daily", "--partition", "month=2024-01"]):
-        done = cli(*command)
-        assert why in done.out + done.err, done
-        assert "drop the table, or give this one another `path:`" in done.out + done.err
+    clean = "`lakehouse clean` removes the stored partitions; or give this table another `path:`"
+    refused(why, clean, ["plan"], ["show", "daily"], ["show", "daily", "--partition", "month=2024-01"])
     assert why in cli("sql", "select * from daily").err
+    folder.edit(
+        "lakehouse.yaml",
+        "daily: {partitions: [month], inputs: [raw], columns: {month: date32",
+        "daily: {inputs: [raw], columns: {day: date32",
+    )
+    refused("is stored by partition, and `daily` has no partitions", clean, ["plan"], ["run", "--force", "daily"])
+    assert cli("clean", "--yes").code == 0
+    folder.edit("lakehouse.yaml", "daily: {inputs: [raw], columns: {day: date32, ", "daily: {inputs: [raw], columns: {")
+    assert run(cli, "daily") == {"daily": "materialized"}
+    folder.edit("lakehouse.yaml", "daily: {inputs: [raw], columns: {", by_day + ", ")
+    refused("is stored without partitions, and `daily` is by day", "`lakehouse run --force daily` replaces it")
+    assert "cannot be looked at" not in cli("plan").out  # that of a server is refused by the run
+    days = run(cli, "--force", "daily")["daily"]
+    assert set(days.values()) == {"materialized"}
+    assert len(cli("show", "daily", "-n", "99", "-o", "json").json["rows"]) >= len(days)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
@@ -210,3 +242,22 @@ def test_table_that_is_divided_otherwise_says_so(folder: ProjectFolder, cli: Cli
     assert cli("clean", "--yes").code == 0
     assert cli("clean", "--dry-run").out == "nothing to clean\n"
     assert run(cli, "daily")["daily"] == {}
+
+
+def test_delta_refuses_times_as_dimensions_when_it_is_loaded(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, KINDS["delta"], "{root: dev}")
+    folder.edit("lakehouse.yaml", "columns: {day: date32, id", "columns: {day: 'timestamp[us]', id")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert (
+        "has no partitions by column `day` of table `daily`: Delta Lake is not divided by timestamp[us]" in refused.err
+    )
+    assert "declare it as `string`, or as `date32` for a day" in refused.err
+    for kind in ("string", "dictionary<string>", "date32"):
+        folder.edit(
+            "lakehouse.yaml",
+            re.search(r"day: ('.*?'|[a-z0-9<>]+)(?=, id)", folder.read("lakehouse.yaml"))[0],
+            f"day: {kind}",
+        )
+        assert (cli("validate").code, run(cli, "daily", "--force")["daily"]["2024-01-30"]) == (0, "materialized"), kind
+        shutil.rmtree(folder.path / "delta")

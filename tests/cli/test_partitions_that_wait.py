@@ -221,3 +221,31 @@ def test_what_needs_all_partitions_waits_for_days_left_two_tables_up(folder: Pro
         assert cli("run", "--max-partitions", "1", "--newest-first").code == 0
         stored = folder.path / "data/summary.csv"
         assert (stored.read_text() if stored.exists() else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("dimension", "left_out", "others"),
+    [
+        ("hour: {every: hour, start: 2024-03-31T00, end: 2024-03-31T04, timezone: Europe/Zurich}", "2024-03-31T02", 4),
+        ("day: {every: day, start: 2011-12-28, end: 2012-01-01, timezone: Pacific/Apia}", "2011-12-30", 4),
+    ],
+)
+def test_period_that_clocks_left_out_is_none(
+    folder: ProjectFolder, cli: Cli, dimension: str, left_out: str, others: int
+) -> None:
+    """What follows it reads the one before it, and a file of it is misnamed."""
+    name = dimension.partition(":")[0]
+    declared = f"""
+    made: {{partitions: [{name}], columns: {{v: int64}}}}
+    me: {{partitions: [{name}], inputs: {{a: made, me: {{table: me, at: {{{name}: -1}}}}}}, columns: {{v: int64}}}}
+    """
+    code = CODE + "\ndef made():\n    return pa.table({'v': [1]})\n"
+    folder.declare(declared, code, top=f"dimensions:\n  {dimension}\n")
+    assert {table: len(each) for table, each in run(cli).items()} == {"made": others, "me": others}
+    assert [*values(folder, "me").values()] == [1, 2, 3, 4]
+    assert left_out not in cli("plan").out
+    source = f'    s: {{kind: source, path: "s_{{{name}}}", columns: {{v: int64}}}}\n'
+    folder.declare(f"{source}    a: {{partitions: [{name}], inputs: [s]}}\n", CODE, top=f"dimensions:\n  {dimension}\n")
+    folder.write(f"data/s_{left_out}.csv", "v\n1\n")
+    zone = dimension.rpartition(" ")[2].rstrip("}")
+    assert f"`{left_out}` is no {name}: the clocks of {zone} leave it out" in cli("plan").out

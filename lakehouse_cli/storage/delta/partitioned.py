@@ -19,7 +19,7 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import digests_name
-from lakehouse_cli.model.unit import selected_alone, table_of, unit_of
+from lakehouse_cli.model.unit import needs_manifest, selected_alone, table_of, unit_of
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.digests import DeltaDigests
 from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
@@ -35,7 +35,7 @@ from lakehouse_cli.storage.delta.units import (
     file_stamp,
 )
 from lakehouse_cli.storage.errors import overtaken, translate_errors
-from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
+from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionRecord

@@ -29,7 +29,7 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.model.time_span import TimeSpan
-from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.model.unit import needs_manifest, selected_alone
 from lakehouse_cli.runs.exits import undisturbed
 from lakehouse_cli.storage.base import AssetStorage, Pieces, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.counted_pieces import CountedPieces
@@ -49,7 +49,6 @@ from lakehouse_cli.storage.format_storage import (
     columns_of,
     make_manifest,
     missing_data,
-    needs_manifest,
     parse_manifest,
 )
 from lakehouse_cli.storage.hashing import HashingSink

@@ -15,6 +15,7 @@ from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
+from lakehouse_cli.model.unit import needs_manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.format_storage import (
@@ -22,7 +23,6 @@ from lakehouse_cli.storage.format_storage import (
     Listed,
     Opened,
     SourceFile,
-    needs_manifest,
     parse_manifest,
 )
 from lakehouse_cli.storage.local.folders import Folder

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import HIDDEN, LakehouseError, StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.errors import HIDDEN, LakehouseError, StorageError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.model.unit import needs_manifest
 from lakehouse_cli.storage.base import Pieces, Provenance, Scan, Stored
 from lakehouse_cli.storage.capabilities import TableToPublish
 from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.format_storage import columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.format_storage import columns_of, missing_data
 from lakehouse_cli.storage.relational.cleaning import CleanedStorage
-from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, parsed, record_of
+from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, parsed, record_of, refuse_found
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session
 from lakehouse_cli.storage.relational.unit_rows import aside_of, publish_unit, refuse_base
@@ -286,17 +286,8 @@ class RelationalStorage(CleanedStorage):
         refuse_base(self, session, table, found, forced=forced)
 
     def _refuse(self, table: Table, found: Found | None, kept: Kept | None, forced: bool) -> None:
-        if found is None:
-            return
-        shown = self.uri(table)
-        if found.kind != "table":
-            raise StorageError(
-                f"{shown} is a {found.kind}, and `{table.name}` would be a table",
-                hint=f"drop the {found.kind}, or give the table another `path:`",
-                location=table.where("path"),
-            )
-        if kept is None and not forced:
-            raise UnclaimedError(shown, selected_alone(table), location=table.where("path"))
+        if found is not None:
+            refuse_found(table, self.uri(table), found, is_ours=kept is not None, forced=forced)
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """As `publish_pieces`, of one piece that is in memory already."""

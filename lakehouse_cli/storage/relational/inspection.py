@@ -6,12 +6,17 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage import base
 from lakehouse_cli.storage.format_storage import parse_manifest
-from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session
+from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Kept, Relation, Session
+
+#: What to do where partitions are stored that the table has no more.
+REMOVE_PARTITIONS = "`lakehouse clean` removes the stored partitions; or give this table another `path:`"
 
 
 class Inspection(Struct, frozen=True):
@@ -98,3 +103,32 @@ def parsed(text: str, name: str) -> Manifest:
         StorageError: It is none.
     """
     return parse_manifest(text.encode(), f"the manifest of `{name}`")
+
+
+def refuse_found(table: Table, shown: str, found: Found, *, is_ours: bool, forced: bool) -> None:
+    """Refuse what is in the place of a table, or of the one that a partition is a part of.
+
+    Args:
+        table: The table.
+        shown: Where it is.
+        found: What is there.
+        is_ours: Whether it has a manifest.
+        forced: Whether the user asked to replace it all the same.
+
+    Raises:
+        StorageError: It is no plain table, is stored by partition, or is not ours.
+    """
+    if found.kind != "table":
+        raise StorageError(
+            f"{shown} is a {found.kind}, and `{table.name}` would be a table",
+            hint=f"drop the {found.kind}, or give the table another `path:`",
+            location=table.where("path"),
+        )
+    if not is_ours and table.partition is None and UNIT_COLUMN in dict(found.columns):
+        raise StorageError(
+            f"{shown} is stored by partition, and `{table.name}` has no partitions",
+            hint=REMOVE_PARTITIONS,
+            location=table.where("path"),
+        )
+    if not is_ours and not forced:
+        raise UnclaimedError(shown, selected_alone(table), location=table.where("path"))

@@ -20,7 +20,7 @@ from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.relational.inspection import is_overtaken
+from lakehouse_cli.storage.relational.inspection import REMOVE_PARTITIONS, is_overtaken
 from lakehouse_cli.storage.relational.publishing import NewTable, manifest_of
 from lakehouse_cli.storage.relational.session import (
     DIGESTS,
@@ -123,11 +123,18 @@ def refuse_base(storage: RelationNames, session: Session, table: Table, found: F
         raise StorageError(
             f"{shown} is divided by {', '.join(divided)}, and `{table.name.partition('/')[0]}` is"
             f" by {', '.join(table.partitions)}",
-            hint="drop the table, or give this one another `path:`",
+            hint=REMOVE_PARTITIONS,
             location=table.where("partitions", "path"),
         )
     is_ours = recorded is not None and UNIT_COLUMN in dict(found.columns)
     if not is_ours and not forced:
+        if session.kept_of(base) is not None:
+            name = table.name.partition("/")[0]
+            raise StorageError(
+                f"{shown} is stored without partitions, and `{name}` is by {', '.join(table.partitions)}",
+                hint=f"`lakehouse run --force {name}` replaces it; or give this table another `path:`",
+                location=table.where("partitions", "path"),
+            )
         raise UnclaimedError(shown, selected_alone(table), location=table.where("path"))
 
 
@@ -254,6 +261,8 @@ def contents_of(
     found: dict[Partition, InputRecord] = {}
     unsure: dict[Relation, Found] = {}
     there = session.find_one(base)
+    if there is not None and UNIT_COLUMN not in dict(there.columns):
+        return {}, {}  # another table took its place
     stamps = {path: stamp for path, (stamp, _) in kept.stamps.items()}
     untouched = session.untouched_units(base, stamps) if there is not None and digests is None else frozenset()
     for partition in wanted if there is not None else ():

@@ -11,6 +11,7 @@ from lakehouse_cli.model.period import (
     PeriodError,
     exists,
     first_moment,
+    neighbours,
     number_at,
     period_around,
     period_key,
@@ -80,6 +81,14 @@ def test_clocks_put_forward_leave_an_hour_out() -> None:
     assert not exists(period_number("2024-03-31T02", "hour"), "hour", "Europe/Zurich")
     day = span(period_number("2024-03-31", "day"), "day", "Europe/Zurich")
     assert day.end - day.begin == timedelta(hours=23)
+
+
+def test_neighbours_are_those_that_clocks_show() -> None:
+    spring = neighbours("2024-03-31T03", "hour", "Europe/Zurich", -2, 1)
+    assert [*spring] == ["2024-03-31T00", "2024-03-31T01", "2024-03-31T03", "2024-03-31T04"]
+    assert [*neighbours("2011-12-29", "day", "Pacific/Apia", 1, 2)] == ["2011-12-31", "2012-01-01"]
+    assert [*neighbours("0001-01", "month", "Europe/Zurich", -1, 1)] == ["0001-01", "0001-02"]
+    assert [*neighbours("9999-12-31", "day", "Europe/Zurich", 0, 1)] == ["9999-12-31"]
 
 
 def test_clocks_put_back_make_an_hour_of_two() -> None:
