@@ -83,11 +83,19 @@ def _bound_problems(column: Column, table: Table) -> Iterator[Problem]:
     """Two bounds of a column between which there is no value."""
     from lakehouse_cli.model.exact_value import exact_value  # not needed where there are no bounds
 
+    kind = _plain(column.type)
     bounds = [check for check in column.checks if check.kind in _LOWER | _UPPER and check.where is None]
     for low in (each for each in bounds if each.kind in _LOWER):
         for high in (each for each in bounds if each.kind in _UPPER):
             least, most = (exact_value(each.arguments["bound"], column.type) for each in (low, high))
-            if least > most or (least == most and {low.kind, high.kind} != {"min", "max"}):
+            kinds = {low.kind, high.kind}
+            # Of numbers in steps, as all but floats are, none lies between two neighbours.
+            neighbours = not kind.is_float and (most - least) * 10 ** (kind.scale or 0) <= 1
+            if (
+                least > most
+                or (least == most and kinds != {"min", "max"})
+                or (kinds == {"above", "below"} and neighbours)
+            ):
                 message = (
                     f"no value of column {quoted(column.name)} of table {quoted(table.name)} keeps both"
                     f" `{low.kind}: {low.arguments['bound']}` and `{high.kind}: {high.arguments['bound']}`"

@@ -223,7 +223,9 @@ class _Mapping(Struct):
         if other.serializer:
             yield Problem(f"`within` of {what}: `{other.name}` is no table", "remove it", place)
         elif of_time(other.partitions, self.dimensions):
-            hint = "write `at: {month: [-1, 0]}` for neighbours of the period, or remove it"
+            times = of_time(self.table.partitions, self.dimensions)
+            neighbours = f"write `at: {{{times[0]}: [-1, 0]}}` for neighbours of the period, or " if times else ""
+            hint = f"{neighbours}remove it"
             yield Problem(f"`within` of {what}: `{other.name}` is partitioned by time itself", hint, place)
         elif other.columns is not None:
             declared = {each.name: each.type for each in other.columns}

@@ -86,6 +86,7 @@ class _Expanding:
         self.table_of: dict[str, str] = {}
         self.partitions: dict[str, Partition] = {}
         self.partitioned = {each.name: each for each in plan.tables if each.partitions}
+        self.judged_sources = {each.name for each in plan.tables if each.kind == "source" and each.action == "check"}
         # Partitions that the run makes, removes or judges, by table.
         self.changing = {
             each.name: tuple([unit_name(each.name, unit.partition) for unit in each.partitions if unit.changes])
@@ -131,6 +132,9 @@ class _Expanding:
                     edges.append(edge)
                     needs += self.changing.get(edge.table, ())
                     continue
+                if link.table in self.judged_sources:
+                    # Its checks are judged as a whole; what breaks them is in no partition.
+                    needs.append(link.table)
                 edges.append(replace(edge, table=chosen.name, is_single=link.is_single))
                 recorded[chosen.name] = link.record_name
                 self._input(link, chosen)

@@ -57,7 +57,7 @@ class PlannedTable(Struct, frozen=True):
             does.
         partitions: Of a partitioned table, the partitions that are not up to date.
         up_to_date: Of a partitioned table, how many are.
-        needs: Partitions of its inputs that end before it, by name.
+        needs: Partitions of its inputs, and sources that are judged, that end before it, by name.
         recorded: What manifests call its inputs, where they call them otherwise, by name.
         drops: Whether a run removes what is stored.
         within: Of inputs of which some rows are read by time, which, by parameter.

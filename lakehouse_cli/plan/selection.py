@@ -149,7 +149,9 @@ def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelecti
 def _matches_nothing(graph: AssetGraph, method: str, value: str) -> UsageError:
     """Make the error of a tag or storage that no table has."""
     tables = graph.tables.values()
-    known = sorted({tag for table in tables for tag in table.tags} if method == "tag" else {t.storage for t in tables})
+    names = {tag for table in tables for tag in table.tags} if method == "tag" else {t.storage for t in tables}
+    # What would part a selection is written as it can be selected.
+    known = sorted(re.sub(r"[\s,+]", "?", name) for name in names)
     listed = first_named([f"{method}:{each}" for each in known], _LISTED)
     hint = did_you_mean(value.strip(_WILD), known, written=f"{method}:{{}}") or (
         f"there are {listed}" if known else "no table has tags"

@@ -52,6 +52,38 @@ daily:
 """
 
 
+@pytest.mark.parametrize(
+    "form", ["[day], inputs: [raw]", "[day], inputs: {raw: {at: {day: [0, 1]}, missing: skip}}", "[file]"]
+)
+def test_nothing_is_made_of_a_source_that_fails_a_check(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    """In the run that finds it, as in those after it; what was made of it before stays."""
+    folder.declare(
+        f"""
+        raw:
+          kind: source
+          path: "raw/sales_{{day:%Y-%m-%d}}"
+          columns: {{id: {{type: int64, max: 9, checks: [{{max: 7, severity: warn}}]}}}}
+        daily: {{partitions: {form}}}
+        total: {{inputs: [daily]}}
+        """,
+        "def daily(raw):\n    return raw[['id']]\n\n\ndef total(daily):\n    return daily\n",
+    )
+    put(folder, "2024-01-01", 1)
+    run(cli)
+    put(folder, "2024-01-02", 10)
+    for _ in range(2):
+        done = cli("run", "-o", "json")
+        assert done.code == 1
+        assert done.statuses["raw"] == "failed"
+        assert done.statuses["daily"] == "skipped"
+        assert folder.read("data/total.csv") == "id\n1\n"
+        assert len([name for name in folder.files() if name.startswith("daily/")]) == 1
+    put(folder, "2024-01-02", 8)
+    done = cli("run", "-o", "json")
+    assert (done.code, done.statuses["daily"]) == (0, "materialized")
+    assert "8\n" in folder.read("data/total.csv")
+
+
 def test_check_keeps_all_rows(folder: ProjectFolder, cli: Cli) -> None:
     """Of checks that are judged by partition and of those that are not, once each, with all that is wrong with it."""
     folder.declare(MANY, "def daily(raw): return raw.assign(e='a@b.c')")

@@ -197,6 +197,8 @@ def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder,
     project.edit("lakehouse.yaml", "tags: [report, short]", tags)
     for pattern in ("tag:big?orders", "tag:q?r", "tag:?z"):
         assert cli("ls", pattern, "-q").out == "best\n"
+        assert f"`{pattern}`" in cli("ls", "tag:none").err
+    assert "did you mean `tag:big?orders`?" in cli("ls", "tag:big_orders").err
 
 
 @pytest.mark.parametrize(

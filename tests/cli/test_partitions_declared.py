@@ -109,6 +109,11 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
             "`missing` of input `a` of table `t` says what becomes of its partitions,",
             "remove it",
         ),
+        (
+            "t: {partitions: [day], inputs: {a: {table: trips, within: {column: id}}}}",
+            "`within` of input `a` of table `t`: `trips` is partitioned by time itself",
+            "write `at: {day: [-1, 0]}` for neighbours of the period, or remove it",
+        ),
     ],
 )
 def test_partitions_that_inputs_lack_are_refused(

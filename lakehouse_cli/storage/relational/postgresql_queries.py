@@ -176,7 +176,9 @@ class PostgreSQLQuery(QueryDialect):
         )
         if others:
             names = first_few([f"`{name}`" for (name,) in others], _SHOWN)
-            hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+            hint = (
+                "declare it as a table of the project, list it under `inputs:`, and name it as there, without a schema"
+            )
             if any(name.rpartition(".")[2] in OWN for (name,) in others):
                 hint = MANIFESTS_HINT
             raise RefusedQueryError(f"it reads {names}, which its `inputs` do not list", hint)

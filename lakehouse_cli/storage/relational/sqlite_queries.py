@@ -288,7 +288,7 @@ def _refusal(action: int, first: str, second: str) -> RefusedQueryError:
     if action == sqlite3.SQLITE_FUNCTION:
         hint = "leave it out, or set `reproducible: false` if it gives something else each time"
         return RefusedQueryError(f"it uses `{second}()`, which it may not", hint)
-    hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+    hint = "declare it as a table of the project, list it under `inputs:`, and name it as there, without a schema"
     if ascii_lower(first) in OWN:
         hint = MANIFESTS_HINT
     return RefusedQueryError(f"it uses `{first or second or 'a statement'}`, which it may not", hint)
