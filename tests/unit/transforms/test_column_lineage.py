@@ -171,7 +171,7 @@ def test_a_result_of_other_columns_is_not_known(analysis: LineageAnalysis) -> No
 
 def test_a_query_nested_too_deeply_is_not_known(analysis: LineageAnalysis) -> None:
     query = "select id from orders"
-    for _ in range(400):
+    for _ in range(490):
         query = f"select id from ({query}) where id > 0"
     assert traced(analysis, query, 1).unknown == "it is nested too deeply"
     assert shown(traced(analysis, "select id from orders", 1)) == ["orders.id"]
