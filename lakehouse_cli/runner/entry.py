@@ -110,11 +110,13 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
-    from lakehouse_cli.runner.stored_already import SETTLING_S, stored_already
+    from lakehouse_cli.runner.stored_already import SETTLING_S, over_what_was_left, stored_already
     from lakehouse_cli.violating_rows.writing import keeping_rows, send
 
-    if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
-        return stored
+    if was_given_before():
+        job = over_what_was_left(job, place.storages)
+        if (stored := stored_already(job, place.storages)) is not None:
+            return stored
     mask = mask_of_bundle(place.folder.parent)
     if job.publish and isinstance(place.storages, WorkerStorages):
         place.storages.sync_later(job.table.storage)

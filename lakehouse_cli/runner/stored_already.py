@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model.manifest import UNFINISHED, Manifest, is_same_content
+from lakehouse_cli.model.manifest import UNFINISHED, InputRecord, Manifest, is_same_content
+from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.runner.jobs import Job, Outcome
 from lakehouse_cli.storage.base import AssetStorage
 
@@ -38,6 +42,47 @@ def stored_already(job: Job, storages: Mapping[str, AssetStorage], patience_s: f
     if manifest is None or not _is_of(manifest, job):
         return None
     return Outcome(manifest, None, (), checks=manifest.checks)
+
+
+def over_what_was_left(job: Job, storages: Mapping[str, AssetStorage]) -> Job:
+    """A job that was given to a worker before, which may have died as it stored: over what is there of that.
+
+    That are data of which nothing says whose they are, for as long as an attempt takes that is thought dead and is not;
+    and of several results, those that are stored, as all are stored anew.
+    """
+    limit = time.monotonic() + SETTLING_S
+    with suppress(LakehouseError):
+        while any(_is_half(each, storages) for each in job.members) and time.monotonic() < limit:
+            time.sleep(_LOOK_S)
+        first, *others = (replace(each, expected=_left(each, storages)) for each in job.members)
+        return replace(first, siblings=tuple(others))
+    return job
+
+
+def _is_half(job: Job, storages: Mapping[str, AssetStorage]) -> bool:
+    storage = storages[job.table.storage]
+    return _put_since(job, storage) is not None and _stored_whole(job, storage) is None
+
+
+def _left(job: Job, storages: Mapping[str, AssetStorage]) -> StoredVersion | None:
+    """The version that a job replaces, with the data that an attempt at it left."""
+    storage = storages[job.table.storage]
+    data = _put_since(job, storage)
+    if job.expected is None or data is None:
+        return job.expected
+    manifest = _stored_whole(job, storage)
+    is_ours = manifest is None or (manifest.run_id == job.run_id and not job.expected.once)
+    return replace(job.expected, content=data) if is_ours else job.expected
+
+
+def _put_since(job: Job, storage: AssetStorage) -> InputRecord | None:
+    """The data that are there, if they are others than the plan saw."""
+    if not job.publish or job.is_check or job.expected is None:
+        return None
+    planned = job.expected.content
+    found = storage.content(job.table, () if planned is None else (planned,))
+    is_planned = found and planned and (found.bytes, found.modified_ns) == (planned.bytes, planned.modified_ns)
+    return None if is_planned else found
 
 
 def _stored_whole(job: Job, storage: AssetStorage) -> Manifest | None:

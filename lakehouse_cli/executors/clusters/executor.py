@@ -188,7 +188,7 @@ class ClusterExecutor(Executor):
         worker.calls.add(key)
         worker.take(first.ask.resources, 1)
         self._note_room(name, worker)
-        spread = addresses(self._workers) if first.ask.spreads and self._engine.spreads else ()
+        spread = packed(addresses(self._workers)) if first.ask.spreads and self._engine.spreads else b""
         sent = tuple(work for _, work in travelling)
         message = Message(self._bundle_id, "work", work=sent, ahead=worker.ahead, spread=spread)
         for piece in given.values():

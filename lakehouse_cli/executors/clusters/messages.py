@@ -46,7 +46,7 @@ class Message(Struct, frozen=True, array_like=True):
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
         ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
-        spread: The addresses of the workers that parts of the work may be given to; none where it has no parts.
+        spread: The addresses of the workers that parts of the work may be given to, packed; none where it has no parts.
     """
 
     bundle: str
@@ -55,7 +55,7 @@ class Message(Struct, frozen=True, array_like=True):
     work: tuple[Work, ...] = ()
     threads: int = 1
     ahead: float = 0.0
-    spread: tuple[str, ...] = ()
+    spread: bytes = b""
 
 
 class Spread(Struct, frozen=True):

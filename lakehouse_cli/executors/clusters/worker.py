@@ -105,9 +105,9 @@ def answer(
         except OSError as error:
             found = Answer("start", text=f"cannot write {place}: {system_reason(error)}")
     elif place.is_dir():
-        spread = (
-            Spread(scheduler, asked.spread, asked.bundle, str(place / FILES)) if scheduler and asked.spread else None
-        )
+        spread = None
+        if scheduler and asked.spread:
+            spread = Spread(scheduler, unpacked(asked.spread), asked.bundle, str(place / FILES))
         return _encoder.encode(_Round(asked, place, say, is_wanted, spread).done())
     else:
         return _encoder.encode(dict.fromkeys(range(len(asked.work)), Answer("lacks")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError
@@ -151,3 +153,29 @@ def test_places_of_other_machines_take_no_share() -> None:
         assert (executor.workers, executor.per_machine) == (8, 4)
     with OnSeveral(3) as executor:
         assert executor.per_machine == 3
+
+
+def test_addresses_of_many_workers_are_short() -> None:
+    """A job is a few kilobytes, though its parts may be given to any of them."""
+    chosen = random.Random(1)
+    places = [".".join(str(chosen.randrange(256)) for _ in range(3)) for _ in range(100)]
+    addresses = [f"tcp://10.{place}:{chosen.randrange(32768, 61000)}" for place in places]
+    sent: list[bytes] = []
+
+    class OnMany(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            spreads = True
+
+            def workers(self) -> dict[str, Slots]:
+                self._folders |= {f"{each}#0": self._folders["one"] for each in addresses}
+                return {f"{each}#0": Slots(1) for each in addresses}
+
+            def call(self, worker: str, key: str, message: bytes, resources: Any) -> None:
+                sent.extend([message] if resources is not None else [])
+                super().call(worker, key, message, resources)
+
+    with OnMany() as executor:
+        outcome(executor.submit(double, 1, ask=Ask("one", spreads=True)))
+    (message,) = sent
+    assert sorted(unpacked(msgspec.msgpack.decode(message, type=Message).spread)) == sorted(addresses)
+    assert len(message) < 1500
