@@ -419,3 +419,23 @@ daily: {partitions: [region, day], inputs: [raw], columns: {id: int64}}
     assert "4 partitions (region=rrr" in row
     assert row.endswith("…")
     assert len(row) < 300
+
+
+def test_window_beyond_the_first_partition_is_told(folder: ProjectFolder, cli: Cli) -> None:
+    """Where no partition gets rows of an input; not where some do, nor of the first one alone."""
+    table = "t: {partitions: [day], function: daily, inputs: {raw: {table: raw, at: {day: %s}}}}"
+
+    def declare(at: str) -> None:
+        folder.declare(f"{TABLES.splitlines()[1]}\n{table % at}", TRANSFORMS, top=MONTH)
+
+    note = "no partition gets rows of `raw` (day %s), which has no such neighbours yet"
+    put(folder, DAYS[0], 1)
+    declare("-5")
+    assert "no partition gets" not in cli("plan").out
+    put(folder, DAYS[1], 1)
+    for at, shown in (("-5", "-5..-5"), ("[-5, -3]", "-5..-3"), ("[-2, -1]", None)):
+        declare(at)
+        out = cli("plan").out
+        assert ("no partition gets" in out, shown is None or note % shown in out) == (shown is not None, True), out
+    assert cli("run").code == 0
+    assert "no partition gets" not in cli("plan").out
