@@ -439,3 +439,15 @@ def test_window_beyond_the_first_partition_is_told(folder: ProjectFolder, cli: C
         assert ("no partition gets" in out, shown is None or note % shown in out) == (shown is not None, True), out
     assert cli("run").code == 0
     assert "no partition gets" not in cli("plan").out
+
+
+def test_partition_that_there_is_not_is_answered_by_those_that_are(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(TABLES, TRANSFORMS, top=MONTH)
+    put(folder, DAYS[0], 1)
+    assert f"there is day={DAYS[0]} alone" in cli("plan", "--partition", "day=2023-01-01").err
+    run(cli)
+    assert f"there is day={DAYS[0]} alone" in cli("show", "daily", "--partition", "day=2023-01-01").err
+    put(folder, DAYS[1], 1)
+    assert f"there are day={DAYS[0]} to day={DAYS[1]}" in cli("plan", "--partition", "day=2023-01-01").err
+    folder.edit("lakehouse.yaml", "{day:%Y-%m-%d}", "{month:%Y-%m-%dT%H}")
+    assert "`{month:%Y-%m-%dT%H}` of table `raw` is an hour by its format" in cli("validate").err
