@@ -80,7 +80,10 @@ def _source_problems(table: Table, owner: str, spec: ProjectSpec, makers: dict[s
         known, every = spec.dimensions.get(name), placeholder.every
         if known is None or placeholder.format is None or known.values == ():
             continue
-        is_, declared = "a text" if every is None else f"a {every}", known.location is not None
+        is_, declared = (
+            "a text" if every is None else "an hour" if every == "hour" else f"a {every}",
+            known.location is not None,
+        )
         other = f"dimension `{name}`" if declared else f"that of {makers.get(name, '')}"
         if known.every != every:
             of_other = "a list of values" if known.values else f"by {known.every}" if known.every else "of texts"

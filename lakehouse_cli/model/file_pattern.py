@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import cached_property, lru_cache
 from urllib.parse import unquote
@@ -16,7 +17,8 @@ from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.project import Table
 
 # Compiled by `re` where they are first used: most projects have no such paths.
-_MARKS = r"\*\*|\*|\?|\{([^{}/]*)\}"
+# A date may be written in several folders: `{day:%Y/%m/%d}`.
+_MARKS = r"\*\*|\*|\?|\{([^{}/:]*(?::[^{}]*)?)\}"
 _SIDE_BY_SIDE = r"(?=(\{[^{}/:]*\}\*|\*\{[^{}/:]*\}|\{[^{}/:]*\}\{[^{}/:]*\}))"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 # Place among those of a `datetime`, and number of digits.
@@ -122,7 +124,8 @@ class FilePattern(Struct, frozen=True, dict=True):
     @cached_property
     def _greedy(self) -> re.Pattern[str] | None:
         """With as much in each placeholder as can be; None where that is the same."""
-        marks = [[m for m in re.finditer(_MARKS, part) if m.group() != "?"] for part in self.path.split("/")]
+        folders = re.sub(r"\{[^{}]*\}", "{}", self.path).split("/")
+        marks = [[m for m in re.finditer(_MARKS, part) if m.group() != "?"] for part in folders]
         is_sure = "**" not in self.path and all(len(each) < 2 for each in marks)
         return None if is_sure or not self._names else self._compiled(greedy=True)
 
@@ -150,8 +153,9 @@ class FilePattern(Struct, frozen=True, dict=True):
             elif match.group() == "?":
                 parts.append(rf"{visible}[^/]")
             else:
-                form = match.group(1).partition(":")[2] if exact else ""
-                value = _form_expression(form) if form else f"[^/]{'+' if exact else '*'}{'' if greedy else '?'}"
+                form = match.group(1).partition(":")[2]
+                text = f"[^/]{'+' if exact else '*'}{'' if greedy else '?'}"
+                value = _form_expression(form) if form and exact else r"/(?!\.)".join([text] * (form.count("/") + 1))
                 parts.append(rf"{visible}(?P<_{groups}>{value})")
                 groups += 1
         return re.compile("".join((*parts, re.escape(self.path[at:]))), re.DOTALL)
@@ -304,6 +308,30 @@ def _has(form: str, letters: str) -> bool:
 def says_year(form: str) -> bool:
     """Whether a strptime format has the year of a date."""
     return any(part in form for part in ("%Y", "%y", "%G", "%c", "%x"))
+
+
+def notes_on_years(path: str, dimensions: Collection[str]) -> Iterator[str]:
+    """Yield what to say of dimensions that look like days or months and are texts, as the path says no year of them.
+
+    Args:
+        path: Of a source.
+        dimensions: By which a table is computed: where all of several that the path has are, together they say the day.
+    """
+    found = FilePattern(path).placeholders
+    if len(found) > 1 and {each.name for each in found} <= {*dimensions}:
+        return
+    for each in found:
+        form = each.format or ""
+        if each.name not in dimensions or says_year(form) or not _has(form, "djmbB"):
+            continue
+        above = {"%d": (2, "%Y/%m/%d"), "%m": (1, "%Y/%m")}.get(form)
+        folders = above and re.search(rf"(?:\{{[^{{}}/]*\}}/){{{above[0]}}}\{{{each.name}:{form}\}}", path)
+        sample = datetime(2001, 1, 2).strftime(form)
+        way = f"`{{{each.name}:%Y-%m-%d}}`, or over folders `{{{each.name}:%Y/%m/%d}}`, says one"
+        if above and folders:
+            way = f'write `path: "{path.replace(folders[0], f"{{{each.name}:{above[1]}}}")}"`'
+        text = f"`{each.name}` is a text such as `{sample}`, and no date"
+        yield f"{text}, as `{{{each.name}:{form}}}` says no year: {way}"
 
 
 def is_pattern(path: str) -> bool:

@@ -21,7 +21,7 @@ from lakehouse_cli.model.project import Table
 DATA = "data"
 # A name of a file has 255 bytes; an ending follows, and around it what a file aside is called.
 _LONGEST = 180
-_PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
+_PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}]*))?\}")
 
 
 def unit_name(table: str, partition: Partition) -> str:

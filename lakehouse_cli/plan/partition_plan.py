@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -151,6 +151,18 @@ class PartitionPlanner:
         if former := self._stored[name].former:
             was, now = (", ".join(each) for each in (former, self._graph.tables[name].partitions))
             yield f"was stored by {was}, and is by {now}: former partitions stay until `lakehouse clean` removes them"
+
+    def beyond_first(self, name: str, units: Sequence[UnitPlan]) -> Iterator[str]:
+        """Notes on inputs of which several planned partitions, and none that is stored, get neighbours, and no rows."""
+        made = [each.chosen for each in units if each.chosen]
+        if len(made) < 2 or self.up_to_date(name):
+            return
+        for place, link in enumerate(self.links[name]):
+            if link is None or not link.is_windowed or link.is_self:
+                continue
+            if all((chosen := each[place]) is not None and not chosen.members for each in made):
+                window = link.record_name.removeprefix(link.table)
+                yield f"no partition gets rows of `{link.table}`{window}, which has no such neighbours yet"
 
     def up_to_date(self, name: str) -> int:
         """How many partitions of a planned table stay as they are."""

@@ -360,6 +360,7 @@ def _planned_partitions(
         notes=(
             *(whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
             *partitions.former(name),
+            *partitions.beyond_first(name, units),
             *partitions.unlisted(name),
         ),
         after=graph.after.get(name, ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -43,6 +43,12 @@ def stored_partitions(storage: AssetStorage, table: Table) -> tuple[Partition, .
     return tuple(partitions(storage, table) if table.kind == "computed" else contents(storage, table, {}))
 
 
+def those_there(partitions: Sequence[Partition]) -> str:
+    """Which partitions there are, of at least one, as a hint says it."""
+    first, last = partitions[0], partitions[-1]
+    return f"there is {first} alone" if first == last else f"there are {first} to {last}"
+
+
 def chosen_of(storage: AssetStorage, table: Table, choice: PartitionChoice) -> tuple[Partition, ...]:
     """The stored partitions of a table that are chosen.
 
@@ -62,7 +68,7 @@ def chosen_of(storage: AssetStorage, table: Table, choice: PartitionChoice) -> t
         message = f"nothing is stored of `{table.name}`"
         raise MissingDataError(message, hint=f"`lakehouse run +{table.name}` computes it")
     if not found:
-        raise UsageError(f"no partition of `{table.name}` is {choice}", hint=f"there are {there[0]} to {there[-1]}")
+        raise UsageError(f"no partition of `{table.name}` is {choice}", hint=those_there(there))
     return found
 
 

@@ -234,7 +234,9 @@ def check_chosen(plan: Plan, asked: Asked) -> None:
     there = [each for of in found.values() for each in _all_of(of.contents, of.dropped, of.waiting)]
     if any(choice.includes(each) for each in there):
         return
-    hint = f"there are {there[0]} to {there[-1]}" if there else "none of these tables has a partition yet"
+    from lakehouse_cli.project.chosen_partitions import those_there  # seldom needed
+
+    hint = those_there(there) if there else "none of these tables has a partition yet"
     raise UsageError(f"no partition of {first_named([*found], 3)} is {choice}", hint=hint)
 
 

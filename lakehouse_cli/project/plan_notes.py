@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.file_pattern import notes_on_years
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.uses import Used, UsedContent
@@ -43,6 +44,23 @@ def advice_on(
     """What there is to say of a table's transform."""
     if table.quarantine_of:  # it is said of the table
         return ()
+    return (*_texts_for_dates(table, project, inputs), *_advice_on_code(table, project, inputs, files, shared))
+
+
+def _texts_for_dates(table: Table, project: ProjectCode, inputs: Collection[str]) -> Iterator[str]:
+    for source in (project.spec.tables[name] for name in inputs) if table.partitions else ():
+        if source.kind == "source" and "{" in source.path:
+            for note in notes_on_years(source.path, table.partitions):
+                yield f"`{table.name}`, by `{source.name}`: {note}"
+
+
+def _advice_on_code(
+    table: Table,
+    project: ProjectCode,
+    inputs: Collection[str],
+    files: Collection[str],
+    shared: Mapping[str, str],
+) -> tuple[str, ...]:
     code = project.of(table)
     engine = project.unordered_type(table)
     unordered = None if table.key or table.order_by else engine

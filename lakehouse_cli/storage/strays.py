@@ -97,8 +97,9 @@ def undeclared_units(
         index: What it says.
         dimensions: By which a declared table of this path is stored; None where none is by partition.
     """
+    name = (path.partition("{")[0].rstrip("/") or path).rpartition("/")[2]
     for partition, record in index.records.items():
-        manifest = index.manifest(partition, f"{path.rpartition('/')[2]}/{partition.path}")
+        manifest = index.manifest(partition, f"{name}/{partition.path}")
         if partition.dimensions != dimensions and manifest is not None:
             unit = unit_path(path, partition)
             yield unit, IndexedManifest(path, partition, record.content_hash), manifest.to_text()

@@ -90,3 +90,51 @@ def test_partition_values_pass_through_as_they_are(folder: ProjectFolder, cli: C
         shown = json.loads(cli("show", "b", "--partition", f"k={text}", "-o", "json").out)
         assert [row["k"] for row in shown["rows"]] == [text]
     assert "nothing to do" in cli("plan").out
+
+
+def test_days_in_folders_of_years_and_months(folder: ProjectFolder, cli: Cli) -> None:
+    """A date over several folders, read and written; what is none is reported, and what is hidden is not."""
+    tables = """
+    s: {kind: source, path: "raw/%s", columns: {id: int64}}
+    t: {partitions: [day], inputs: [s], path: "out/{day:%%Y/%%m/%%d}", columns: {day: %s, id: int64}}
+    """
+    code = "def t(s, day):\n    return s\n"
+    folder.declare(tables % ("{year}/{month}/{day:%d}", "string"), code)
+    for day in ("2024/01/02", "2024/02/02", ".trash/02/03"):
+        folder.write(f"data/raw/{day}.csv", f"id\n{day[6]}\n")
+    folder.edit("lakehouse.yaml", 'path: "out/{day:%Y/%m/%d}"', "path: out")
+    said = '`day` is a text such as `02`, and no date, as `{day:%d}` says no year: write `path: "raw/{day:%Y/%m/%d}"`'
+    for command in ("plan", "validate"):
+        assert said in cli(command).out
+    folder.declare(tables % ("{day:%Y/%m/%d}", "date32"), code)
+    assert "no year" not in cli("plan").out
+    assert cli("run").code == 0
+    written = [each for each in folder.files() if each.startswith("out")]
+    assert written == ["out/2024/01/02.csv", "out/2024/02/02.csv"]
+    assert cli("show", "t", "-o", "json").json["rows"] == [
+        {"day": "2024-01-02", "id": 1},
+        {"day": "2024-02-02", "id": 2},
+    ]
+    folder.write("data/raw/2024/02/30.csv", "id\n1\n")
+    folder.write("data/raw/2024/3/1.csv", "id\n1\n")
+    planned = cli("plan").out
+    assert "2 files of source `s` are not named as its path says" in planned
+    assert "'2024/3/1' is not as `{day:%Y/%m/%d}` says" in planned
+
+
+@pytest.mark.parametrize(
+    ("path", "partitions", "said"),
+    [
+        ("{year}/{month:%m}", "month", 'write `path: "raw/{month:%Y/%m}"`'),
+        ("s_{day:%d}", "day", "`{day:%Y-%m-%d}`, or over folders `{day:%Y/%m/%d}`, says one"),
+        ("{year}/{month}/{day:%d}", "year, month, day", ""),
+        ("{region}_{day:%Y%m%d}", "day", ""),
+    ],
+)
+def test_placeholder_without_a_year_is_told(
+    folder: ProjectFolder, cli: Cli, path: str, partitions: str, said: str
+) -> None:
+    source = f's: {{kind: source, path: "raw/{path}", columns: {{id: int64}}}}'
+    folder.declare(f"{source}\nt: {{partitions: [{partitions}], inputs: [s]}}", "def t(s):\n    return s\n")
+    done = cli("validate")
+    assert (done.code, "no year" in done.out, said in done.out) == (0, bool(said), True), done

@@ -419,3 +419,35 @@ daily: {partitions: [region, day], inputs: [raw], columns: {id: int64}}
     assert "4 partitions (region=rrr" in row
     assert row.endswith("…")
     assert len(row) < 300
+
+
+def test_window_beyond_the_first_partition_is_told(folder: ProjectFolder, cli: Cli) -> None:
+    """Where no partition gets rows of an input; not where some do, nor of the first one alone."""
+    table = "t: {partitions: [day], function: daily, inputs: {raw: {table: raw, at: {day: %s}}}}"
+
+    def declare(at: str) -> None:
+        folder.declare(f"{TABLES.splitlines()[1]}\n{table % at}", TRANSFORMS, top=MONTH)
+
+    note = "no partition gets rows of `raw` (day %s), which has no such neighbours yet"
+    put(folder, DAYS[0], 1)
+    declare("-5")
+    assert "no partition gets" not in cli("plan").out
+    put(folder, DAYS[1], 1)
+    for at, shown in (("-5", "-5..-5"), ("[-5, -3]", "-5..-3"), ("[-2, -1]", None)):
+        declare(at)
+        out = cli("plan").out
+        assert ("no partition gets" in out, shown is None or note % shown in out) == (shown is not None, True), out
+    assert cli("run").code == 0
+    assert "no partition gets" not in cli("plan").out
+
+
+def test_partition_that_there_is_not_is_answered_by_those_that_are(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(TABLES, TRANSFORMS, top=MONTH)
+    put(folder, DAYS[0], 1)
+    assert f"there is day={DAYS[0]} alone" in cli("plan", "--partition", "day=2023-01-01").err
+    run(cli)
+    assert f"there is day={DAYS[0]} alone" in cli("show", "daily", "--partition", "day=2023-01-01").err
+    put(folder, DAYS[1], 1)
+    assert f"there are day={DAYS[0]} to day={DAYS[1]}" in cli("plan", "--partition", "day=2023-01-01").err
+    folder.edit("lakehouse.yaml", "{day:%Y-%m-%d}", "{month:%Y-%m-%dT%H}")
+    assert "`{month:%Y-%m-%dT%H}` of table `raw` is an hour by its format" in cli("validate").err
