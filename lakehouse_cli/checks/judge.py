@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -20,8 +21,8 @@ from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
-from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.contracts.findings import ReadAgain, with_lines
+from lakehouse_cli.errors import ContractError, Example, FailedRows, Violation
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 _IN_MEMORY = 88 << 20
 # Checks of rows of which only the end may say which they are.
 _AT_THE_END = ("unique", "foreign_key", "function")
-#: Gives all pieces of what was judged.
-ReadAgain = Callable[[], Iterable[pa.Table]]
 
 
 class Rejection(NamedTuple):
@@ -47,14 +46,14 @@ class Rejection(NamedTuple):
         rows: By check, the 0-based numbers of the rows that violate it, ascending, as far as they are known; int64.
         failed: The checks that keep the table from being published.
         is_complete: Whether the rows of all of these are known.
-        error: What they are as an error; None where there are none.
+        error: Makes an error of them; None where there are none.
     """
 
     records: tuple[CheckRecord, ...]
     rows: Mapping[str, Any]
     failed: tuple[str, ...]
     is_complete: bool
-    error: ContractError | None
+    error: Callable[[], ContractError] | None
 
 
 class Judge:
@@ -85,6 +84,7 @@ class Judge:
             table.contract.sensitive, holds=any(each.kind in _AT_THE_END for each in checks) or contract
         )
         self._judges: list[Judged] | None = None
+        self._places: Mapping[int, RowPlace] = {}
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
         self._encoded = encoded_columns(checks)
@@ -195,14 +195,24 @@ class Judge:
         Raises:
             ContractError: A check failed that keeps the table from being published; it carries all records.
         """
-        records, refused, lines = self._verdicts()
+        records, refused = self._verdicts()
         if refused:
-            raise self._failure(records, refused, lines, read_again)
+            raise self._failure(records, refused, read_again)
         return tuple(records)
+
+    def violating_rows(self, read_again: ReadAgain | None = None) -> FailedRows | None:
+        """The rows that violate checks of a table which is published all the same; None where none do, or are kept.
+
+        Args:
+            read_again: As of `finish`, which was called before.
+        """
+        if not self._found.names_every_row or not self._found.violations:
+            return None
+        return self._found.failed(self._places, (), read_again, self._setting.find_lines)
 
     def finish_rejecting(self) -> Rejection:
         """What was found in all pieces, with the rows that can be put aside for it."""
-        records, refused, lines = self._verdicts()
+        records, refused = self._verdicts()
         judges = self._judges or ()
         rows: dict[str, Any] = {judge.check.name: judge.rejected() for judge in judges}
         failed = {
@@ -210,11 +220,11 @@ class Judge:
             for judge, record in zip(judges, records, strict=True)
             if is_blocking(judge.check, record)
         }
-        error = self._failure(records, refused, lines) if refused else None
+        error = partial(self._failure, records, refused) if refused else None
         return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
 
-    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, RowPlace]]:
-        """The records of all checks, the violations that keep the table from being published, the lines of rows."""
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation]]:
+        """The records of all checks, and the violations that keep the table from being published."""
         broken: list[Violation] = []
         if self._contract is not None:
             self._contract.finish()
@@ -225,20 +235,21 @@ class Judge:
                 judge.finish(self._found)
             code = self._setting.codes.get(judge.check.name, "")
             records.append(judge.record(self._found, self._setting.now, code))
-        lines = self._lines([*(each.result.examples for each in records), *(each.examples for each in broken)])
+        lines = self._places = self._lines(
+            [*(each.result.examples for each in records), *(each.examples for each in broken)]
+        )
         records = [_with_lines(record, lines) for record in records] if lines else records
         refused = [with_lines(each, lines) for each in broken] + [
             judge.violation(record)
             for judge, record in zip(self._judges or (), records, strict=True)
             if is_blocking(judge.check, record)
         ]
-        return records, refused, lines
+        return records, refused
 
     def _failure(
         self,
         records: Sequence[CheckRecord],
         refused: Sequence[Violation],
-        lines: Mapping[int, RowPlace],
         read_again: ReadAgain | None = None,
     ) -> ContractError:
         first = refused[0]
@@ -247,8 +258,8 @@ class Judge:
         message = first.message if len(refused) == 1 else several
         error = ContractError(message, refused, location=first.location)
         failed = {each.result.name for each in records if each.result.status in ("failed", "errored")}
-        self._found.finish_rows(read_again, self._setting.find_lines)
-        self._found.describe(error, lines, {each.name for each in self._checks} - failed)
+        passed = {None, *(each.name for each in self._checks if each.name not in failed)}
+        error.failed = self._found.failed(self._places, passed, read_again, self._setting.find_lines)
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
 

@@ -14,16 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
-from lakehouse_cli.errors import (
-    HIDDEN,
-    KEPT_ROWS,
-    DataError,
-    Example,
-    FailedRow,
-    FailedRows,
-    Violation,
-    some_rows,
-)
+from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation, some_rows
 from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
 from lakehouse_cli.violating_rows.writing import WIDEST, ViolatingRows
 
@@ -35,6 +26,10 @@ _HELD = 32 << 20
 _MOST_GROUPS = 10
 #: Positions in a piece, ascending.
 Rows: TypeAlias = pa.Array | pa.ChunkedArray
+#: Gives all pieces of what was judged.
+ReadAgain: TypeAlias = Callable[[], Iterable[pa.Table]]
+#: Gives the places of 1-based rows in files.
+FindPlaces: TypeAlias = Callable[[Sequence[int]], Mapping[int, RowPlace]]
 
 
 class _Finding:
@@ -77,7 +72,7 @@ class Findings:
     A table comes as one piece or as many; what is found in a piece counts once it is at its end.
 
     Of checks that may not fail in the end, rows are counted apart, by group: the check's name; None for those that
-    never fail, whose rows are not kept; empty for all others.
+    never fail; empty for all others.
 
     Args:
         hidden: The columns whose values are not shown.
@@ -93,12 +88,13 @@ class Findings:
         self._findings: dict[tuple[str | None, str, str], _Finding] = {}
         self._piece: list[_Piece] = []
         self._before = 0  # rows of earlier pieces
-        self._counts: Counter[frozenset[str]] = Counter()  # rows that break the contract, by the groups that they do
+        self._counts: Counter[frozenset[str | None]] = Counter()  # rows that break it, by the groups that they do
         self._kept: dict[int, dict[str, str | None]] = {}
+        # How many more are, by whether what they break never fails: none is in the way of those that may.
+        self._room = {False: KEPT_ROWS, True: KEPT_ROWS}
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
         self._every = ViolatingRows.here({*hidden, *unwritten})
-        self._ended = False
         self._late: list[tuple[int, Any]] = []  # findings by number, with the rows that only the end named
 
     def found(self, column: str | None, check: str, message: str) -> Violation | None:
@@ -170,8 +166,6 @@ class Findings:
             finding.merge(of_pieces.violation)
             finding.rows = of_pieces.rows
             finding.columns = finding.columns or of_pieces.columns
-        if finding.group is None:
-            return
         if rows is None:
             some = source.slice(0, KEPT_ROWS)
             texts = [texts_at(some.column(name), range(len(some))) for name in some.column_names[:WIDEST]]
@@ -180,14 +174,21 @@ class Findings:
                 for each in [source] if every is None else every:
                     self._every.add_made(each, number)
             return
+        groups: dict[int, set[str | None]] = {}  # of those in which more was found
+        for each in self._findings.values():
+            for row in {*rows}.intersection(each.rows):
+                groups.setdefault(row, set()).add(each.group)
         first = list(rows[:KEPT_ROWS])
         finding.rows = [*finding.rows, *first]
         if self._every is not None:
             self._late.append((number, np.sort(np.array(rows if every is None else every, np.int64))))
         self._broken.update(finding.columns)
-        known = sum(row in self._kept for row in rows)
-        self._counts[frozenset((finding.group,))] += violation.count - known
-        kept = first[: max(KEPT_ROWS - len(self._kept), _SOME)]
+        self._counts[frozenset((finding.group,))] += violation.count - len(groups)
+        for found in groups.values():
+            self._counts[frozenset(found)] -= 1
+            self._counts[frozenset((*found, finding.group))] += 1
+        kept = first[: max(self._room[finding.group is None], _SOME)]
+        self._room[finding.group is None] = max(self._room[finding.group is None] - len(kept), 0)
         for start, piece in self._held:
             inside = [row for row in kept if start <= row < start + piece.num_rows]
             self._keep(piece, [row - start for row in inside], inside)
@@ -216,8 +217,8 @@ class Findings:
             return
         for finding, violation, _ in piece:
             finding.columns = finding.columns or (key if violation.column is None else [violation.column])
-            self._broken.update(finding.columns if finding.group is not None else ())
-        positions: dict[int, None] = {}
+            self._broken.update(finding.columns)
+        positions: dict[bool, set[int]] = {False: set(), True: set()}
         some: set[int] = set()
         counted: list[tuple[_Finding, Any]] = []
         for finding, violation, rows in piece:
@@ -230,15 +231,17 @@ class Findings:
             examples = _with_keys(violation, source, key, self._hidden)
             shifted = tuple(each if each.row is None else replace(each, row=before + each.row) for each in examples)
             finding.merge(replace(violation, examples=shifted))
-            if finding.group is None:
-                continue
             every = _positions(violation, rows)
             kept = every[:KEPT_ROWS].tolist()
-            positions.update(dict.fromkeys(kept))
+            positions[finding.group is None].update(kept)
             some.update(kept[: max(_SOME - len(finding.rows), 0)])
             counted.append((finding, every))
         self._counts += _distinct(counted)
-        first = sorted({*some, *sorted(positions)[: max(KEPT_ROWS - len(self._kept), 0)]})
+        for is_minor, found in positions.items():
+            taken = sorted(found)[: self._room[is_minor]]
+            self._room[is_minor] -= len(taken)
+            some.update(taken)
+        first = sorted(some)
         for finding, every in counted:
             finding.rows += [before + row for row in _among(first, every)]
         self._keep(source, first, [before + row for row in first])
@@ -250,31 +253,19 @@ class Findings:
         """Whether all rows that only the end names are wanted."""
         return self._every is not None
 
-    def finish_rows(
-        self,
-        read_again: Callable[[], Iterable[pa.Table]] | None,
-        find_places: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None,
-    ) -> None:
-        """Keep the rows that only the end named, and the places of all.
-
-        Args:
-            read_again: Gives all pieces once more; None where those that are not held are gone.
-            find_places: Gives the places of 1-based rows in files; None where there are none.
-        """
-        if self._every is None or self._ended:
-            return
-        self._ended = True
-        self._every.end_segment()
+    def _finish_rows(self, every: ViolatingRows, read_again: ReadAgain | None, find_places: FindPlaces | None) -> None:
+        """Write the rows that only the end named, and the places of all; arguments as of `failed`."""
+        every.end_segment()
         before = 0
         for piece in self._pieces_again(read_again) if self._late else ():
             self._add_late(piece, before, before + piece.num_rows)
             before += piece.num_rows
         self._add_late(None, before, self._before)
-        self._every.end_segment()
+        every.end_segment()
         if find_places is not None:
-            self._every.add_places(find_places)
+            every.add_places(find_places)
 
-    def _pieces_again(self, read_again: Callable[[], Iterable[pa.Table]] | None) -> Iterable[pa.Table]:
+    def _pieces_again(self, read_again: ReadAgain | None) -> Iterable[pa.Table]:
         return (piece for _, piece in self._held) if self._holds or read_again is None else read_again()
 
     def _add_late(self, piece: pa.Table | None, start: int, end: int) -> None:
@@ -327,20 +318,31 @@ class Findings:
         """List the 1-based numbers of the rows that are kept, ascending."""
         return [row + 1 for row in sorted(self._kept)]
 
-    def describe(self, error: DataError, lines: Mapping[int, RowPlace], passed: Collection[str] = ()) -> None:
-        """Give an error the violations, with the lines of their rows, and the rows.
+    def describe(self, error: DataError, lines: Mapping[int, RowPlace], find_places: FindPlaces | None = None) -> None:
+        """Give an error the violations, with the lines of their rows, and the rows; arguments as of `failed`."""
+        error.violations = tuple(with_lines(each, lines) for each in self.violations)
+        error.failed = self.failed(lines, find_places=find_places)
+
+    def failed(
+        self,
+        lines: Mapping[int, RowPlace],
+        passed: Collection[str | None] = (),
+        read_again: ReadAgain | None = None,
+        find_places: FindPlaces | None = None,
+    ) -> FailedRows | None:
+        """The rows in which anything was found; None for none. Nothing can be added any more.
 
         Args:
-            error: Of these violations.
             lines: Those of a file, by 1-based row; empty where the data are not from one.
             passed: The groups that do not fail after all.
+            read_again: Gives all pieces once more; None where those that are not held are gone.
+            find_places: Gives the places of 1-based rows in files; None where there are none.
         """
-        error.violations = tuple(with_lines(each, lines) for each in self.violations)
         reasons: dict[int, list[_Finding]] = {}
         made: list[FailedRow] = []
         others = 0
         for finding in self._findings.values():
-            if finding.group is not None and finding.group not in passed:
+            if finding.group not in passed:
                 for row in finding.rows:
                     reasons.setdefault(row, []).append(finding)
                 why = (finding.violation.message,)
@@ -349,7 +351,7 @@ class Findings:
         broken = {name for each in reasons.values() for finding in each for name in finding.columns}
         names = tuple(sorted(self._names, key=lambda name: name not in broken))
         count = sum(rows for groups, rows in self._counts.items() if not groups <= {*passed})
-        rows = tuple(
+        found = (
             FailedRow(
                 row + 1,
                 place.line if isinstance(place := lines.get(row + 1), FileLine) else place,
@@ -362,21 +364,22 @@ class Findings:
             for row, values in sorted(self._kept.items())
             if row in reasons
         )
+        rows = some_rows([*found], KEPT_ROWS)
         count = min(count, self._before) if self._before else count
         written = None
         if self._every is not None and len(rows) + len(made) < count + others:
-            self.finish_rows(None, None)
+            self._finish_rows(self._every, read_again, find_places)
             given = [
-                None if each.group is None or each.group in passed else (each.violation.message, each.columns)
+                None if each.group in passed else (each.violation.message, each.columns)
                 for each in self._findings.values()
             ]
             written = self._every.written(given)
             count = count if written is None else written.count - written.made
-        if rows or made:
-            columns = tuple(dict.fromkeys((*names, *(name for row in made for name in row.values))))
-            kept = (*some_rows(rows, KEPT_ROWS), *made)
-            error.failed = FailedRows(count + others, columns, kept, written)
         self.close()
+        if not rows and not made:
+            return None
+        columns = tuple(dict.fromkeys((*names, *(name for row in made for name in row.values))))
+        return FailedRows(count + others, columns, (*rows, *made), written)
 
 
 def _positions(violation: Violation, rows: Rows | None) -> Any:
@@ -395,14 +398,14 @@ def _among(some: Sequence[int], rows: Any) -> list[int]:
     return found
 
 
-def _distinct(found: Sequence[tuple[_Finding, Any]]) -> Counter[frozenset[str]]:
+def _distinct(found: Sequence[tuple[_Finding, Any]]) -> Counter[frozenset[str | None]]:
     """Count the rows of a piece in which anything was found, by the groups in which it was."""
-    groups = list(dict.fromkeys(finding.group or "" for finding, _ in found))
+    groups = list(dict.fromkeys(finding.group for finding, _ in found))
     if len(found) == 1:
         return Counter({frozenset(groups): len(found[0][1])})
     marks = np.zeros(max((int(rows[-1]) + 1 for _, rows in found if len(rows)), default=0), np.uint16)
     for finding, rows in found:
-        marks[rows] |= np.uint16(1 << groups.index(finding.group or ""))
+        marks[rows] |= np.uint16(1 << groups.index(finding.group))
     return Counter(
         {
             frozenset(group for at, group in enumerate(groups) if mark >> at & 1): count

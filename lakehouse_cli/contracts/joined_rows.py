@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import KEPT_ROWS, FailedRow, FailedRows, WrittenRows, some_rows
 from lakehouse_cli.violating_rows.reading import read_made, read_numbered
-from lakehouse_cli.violating_rows.writing import ViolatingRows
+from lakehouse_cli.violating_rows.writing import ViolatingRows, published_rows, remove
 
 # Rows of each reason that are kept beside the file, of the first ones.
 _SOME = 20
@@ -37,8 +37,7 @@ class JoinedRows:
         self._names: dict[str, None] = {}
         self._first: list[FailedRow] = []
         self._made: list[FailedRow] = []
-        self._count = 0
-        self._there = 0
+        self._there = self._others = 0  # rows that were written, and more that there are
 
     def add(self, failed: FailedRows, move: Callable[[FailedRow], FailedRow]) -> None:
         """Add the rows that follow, and remove their file.
@@ -47,15 +46,18 @@ class JoinedRows:
             failed: They.
             move: Gives a row its number among all, and its place.
         """
-        self._count += failed.count
-        self._names.update(dict.fromkeys(failed.columns))
         self.write(map(move, _numbered(failed)))
-        self.write_made(_made(failed))
-        _remove(failed)
+        self.add_rest(failed)
+        remove(failed)
 
-    def write(self, rows: Iterator[FailedRow]) -> int:
-        """Write rows that have numbers, in order; returns how many there are."""
-        before = self._there
+    def add_rest(self, failed: FailedRows) -> None:
+        """Write rows that checks made, of some whose others are written; count those that are not kept."""
+        self._others += failed.count - failed.kept
+        self._names.update(dict.fromkeys(failed.columns))
+        self.write_made(_made(failed))
+
+    def write(self, rows: Iterator[FailedRow]) -> None:
+        """Write rows that have numbers, in order."""
         while some := [*islice(rows, _ROWS_AT_ONCE)]:
             for row in some:
                 is_new = len(self._first) < 2 * KEPT_ROWS and any(self._seen[each] < _SOME for each in row.reasons)
@@ -65,7 +67,6 @@ class JoinedRows:
             self._there += len(some)
             if self._every is not None:
                 self._every.add_rows(some, [[*map(self._number_of, row.reasons)] for row in some])
-        return self._there - before
 
     def write_made(self, rows: Iterable[FailedRow]) -> None:
         """Write rows that checks made."""
@@ -80,7 +81,7 @@ class JoinedRows:
     def _number_of(self, reason: str) -> int:
         return self._reasons.setdefault(reason, len(self._reasons))
 
-    def written(self) -> WrittenRows | None:
+    def _written(self) -> WrittenRows | None:
         """All of them, where there are more than are kept beside the file."""
         if self._every is None or self._there <= KEPT_ROWS:
             return None
@@ -88,13 +89,9 @@ class JoinedRows:
         return self._every.written([(each, ()) for each in self._reasons])
 
     def failed(self) -> FailedRows | None:
-        """All that were added; None for none."""
-        rows = self.first()
-        return FailedRows(self._count, tuple(self._names), rows, self.written()) if rows else None
-
-    def first(self) -> tuple[FailedRow, ...]:
-        """Those that are kept beside the file."""
-        return (*some_rows(self._first, KEPT_ROWS), *self._made)
+        """All of them; None for none."""
+        rows = (*some_rows(self._first, KEPT_ROWS), *self._made)
+        return FailedRows(self._there + self._others, tuple(self._names), rows, self._written()) if rows else None
 
     def close(self) -> None:
         """Remove what was written, where nobody took it."""
@@ -111,24 +108,56 @@ def merged_rows(some: Sequence[FailedRows], hidden: Collection[str] = ()) -> Fai
     """
     if len(some) < 2:
         return next(iter(some), None)
-    names = dict.fromkeys(name for each in some for name in each.columns)
     with closing(JoinedRows(hidden)) as joined:
-        there = joined.write(_once(map(_numbered, some)))
+        joined.write(_once(map(_numbered, some)))
         for each in some:
-            joined.write_made(_made(each))
-            _remove(each)
-        rows, written = joined.first(), joined.written()
-    count = there + sum(each.count - each.kept + _made_count(each) for each in some)
-    return FailedRows(count, tuple(names), rows, written)
+            joined.add_rest(each)
+            remove(each)
+        return joined.failed()
+
+
+def moved_rows(failed: FailedRows, move: Callable[[FailedRow], FailedRow], hidden: Collection[str]) -> FailedRows:
+    """Rows with other numbers; arguments as of `JoinedRows` and its `add`."""
+    with closing(JoinedRows(hidden)) as joined:
+        joined.add(failed, move)
+        return joined.failed() or failed
+
+
+def rows_of_checks(kept: FailedRows, counts: Counter[str], hidden: Collection[str]) -> FailedRows | None:
+    """Those of rows that are kept which violate some checks; None where these are others than are looked for.
+
+    Args:
+        kept: The rows; their file stays.
+        counts: By name of the check, how many there are.
+        hidden: Columns of which no values are written.
+    """
+    seen: Counter[str] = Counter()
+    begins = {name: f"check `{name}`" for name in counts}
+
+    def of(rows: Iterator[FailedRow]) -> Iterator[FailedRow]:
+        for row in rows:
+            names = {each: name for each in row.reasons for name, text in begins.items() if each.startswith(text)}
+            seen.update({*names.values()})
+            if names:
+                yield replace(row, reasons=tuple(names))
+
+    with closing(JoinedRows(hidden)) as joined:
+        joined.write(of(_numbered(kept)))
+        joined.write_made(of(_made(kept)))
+        return joined.failed() if seen == counts else None
+
+
+def keep_published(table: str, failed: FailedRows | None, hidden: Collection[str]) -> None:
+    """Keep rows of a table that is published all the same, with those that were kept of it before."""
+    published = published_rows()
+    if published is not None and failed is not None:
+        before = published.pop(table, None)
+        published[table] = merged_rows([*filter(None, (before, failed))], hidden) or failed
 
 
 def _made(failed: FailedRows) -> Iterator[FailedRow]:
     """The rows that checks made."""
     return _read(failed, read_made) or (row for row in failed.rows if row.row is None)
-
-
-def _made_count(failed: FailedRows) -> int:
-    return sum(row.row is None for row in failed.rows) if failed.written is None else failed.written.made
 
 
 def _numbered(failed: FailedRows) -> Iterator[FailedRow]:
@@ -146,12 +175,6 @@ def _read(failed: FailedRows, read: Callable[[WrittenRows, Path], Iterator[Faile
             yield from read(written, Path(written.file))
 
     return rows(failed.written)
-
-
-def _remove(failed: FailedRows) -> None:
-    """Remove the file, where there is one."""
-    if failed.written is not None:
-        Path(failed.written.file).unlink(missing_ok=True)
 
 
 def _once(some: Iterable[Iterable[FailedRow]]) -> Iterator[FailedRow]:

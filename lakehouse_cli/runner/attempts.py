@@ -26,6 +26,7 @@ from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
+from lakehouse_cli.runner.kept_rows import keeping
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.stored_already import stored_already
 from lakehouse_cli.runner.workplace import Workplace
@@ -180,10 +181,7 @@ class Attempts:
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
-        from lakehouse_cli.violating_rows.writing import keeping_rows
-
-        with keeping_rows(job.rows_kept(self._place.folder), self._place.mask):
-            return self._materialize(job)
+        return keeping(job, self._place.folder, self._place.mask, partial(self._materialize, job))
 
     def _materialize(self, job: Job) -> Outcome:
         from lakehouse_cli.runner.materializing import materialize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -13,20 +14,23 @@ from msgspec.structs import replace
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.summaries import passed_by_summary, without_known_nulls
+from lakehouse_cli.contracts.findings import ReadAgain
 from lakehouse_cli.contracts.hiding import hide_sensitive
+from lakehouse_cli.contracts.joined_rows import keep_published, merged_rows, rows_of_checks
 from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, MissingDataError
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
-from lakehouse_cli.runner.table_results import STORED_HINT
+from lakehouse_cli.runner.table_results import STORED_HINT, first_rows
 from lakehouse_cli.runner.unfit_columns import add_rest
 from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
 from lakehouse_cli.storage.partition_capability import partitions
@@ -152,7 +156,23 @@ def judge_pieces(job: Job, place: Workplace, pieces: Iterator[pa.Table]) -> tupl
     with closing(open_judge(job, place, job.table.contract.checks)) as judge:
         for piece in pieces:
             judge.piece(piece)
-        return judge.finish()
+        return finished(judge, job.table)
+
+
+def finished(judge: Judge, table: Table, read_again: ReadAgain | None = None) -> tuple[CheckRecord, ...]:
+    """What a judge of a table found; where that is published, the rows that violate checks are kept.
+
+    Args:
+        judge: All pieces were given to it.
+        table: The table.
+        read_again: As of `Judge.finish`.
+
+    Raises:
+        ContractError: A check failed that keeps it from being published.
+    """
+    records = judge.finish(read_again)
+    keep_published(table.name, judge.violating_rows(read_again), table.contract.sensitive)
+    return records
 
 
 class JudgedPieces:
@@ -176,6 +196,7 @@ class JudgedPieces:
         explain: Callable[[ContractError], ContractError],
     ) -> None:
         self.records: tuple[CheckRecord, ...] = ()
+        self._table = job.table
         self._open = partial(open_judge, job, place, job.table.contract.checks)
         self._pieces = pieces
         self._explain = explain
@@ -191,7 +212,7 @@ class JudgedPieces:
                 judge.piece(piece)
                 yield piece
             try:
-                self.records = judge.finish()
+                self.records = finished(judge, self._table)
             except ContractError as error:
                 raise self._explain(error) from None
 
@@ -252,7 +273,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
             for piece in data(names):
                 judge.piece(piece)
             try:
-                found += judge.finish(partial(data, names))
+                found += finished(judge, table, partial(data, names))
             except ContractError as error:
                 found += error.checks
                 failure = error if failure is None else _merged(failure, error, table.contract.sensitive)
@@ -274,6 +295,8 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
         failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
         hide_sensitive(failure, table.contract.sensitive, table.key)
         raise at_key(failure, table)
+    known_now = {each.result.name for each in found if each.result.count or each.result.errored}
+    _keep_earlier(job, place, [each.result for each in records if each.result.name not in known_now])
     shown = (
         replace(each, result=replace(each.result, earlier=True)) if each.result.quarantined else each
         for each in records
@@ -305,12 +328,24 @@ def _judged_partitions(
 
 def _merged(one: ContractError, other: ContractError, hidden: Collection[str]) -> ContractError:
     """Two failures of one table as one."""
-    from lakehouse_cli.contracts.joined_rows import merged_rows  # seldom needed
-
     violations = (*one.violations, *other.violations)
     error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
     error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None], hidden)
     return error
+
+
+def _keep_earlier(job: Job, place: Workplace, results: Sequence[CheckResult]) -> None:
+    """Keep the rows of checks that were judged earlier: those that were kept of them, or else the first."""
+    violated = [each for each in results if (each.count or each.errored) and each.examples]
+    if not violated or job.environment is None:
+        return
+    name, hidden = job.table.name, job.table.contract.sensitive
+    kept, failed = FailedRowsStore(place.folder, job.environment, place.mask).read(name), None
+    if kept is not None:
+        written = kept.failed.written and replace(kept.failed.written, file=kept.file or "")
+        counts = Counter({each.name: each.count + each.errored for each in violated})
+        failed = rows_of_checks(replace(kept.failed, written=written), counts, hidden)
+    keep_published(name, failed or first_rows(violated), hidden)
 
 
 def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:

@@ -21,6 +21,7 @@ from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
+from lakehouse_cli.runner.kept_rows import keeping
 from lakehouse_cli.runner.workplace import KeptInputs, WorkerStorages, Workplace, own_place, settle
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.text.redaction import Mask, masked_error, unmasked
@@ -100,10 +101,7 @@ def materialize_here(
     place, job = own_place(), job.with_private(_private) if _private else job
     if place.is_unpacked:
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
-    from lakehouse_cli.violating_rows.writing import keeping_rows
-
-    with keeping_rows(job.rows_kept(place.folder), place.mask):
-        return _materialize(job, place, given, handed, hand_to)
+    return keeping(job, place.folder, place.mask, lambda: _materialize(job, place, given, handed, hand_to))
 
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
@@ -111,7 +109,7 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
     from lakehouse_cli.runner.stored_already import SETTLING_S, over_what_was_left, stored_already
-    from lakehouse_cli.violating_rows.writing import keeping_rows, send
+    from lakehouse_cli.violating_rows.writing import send
 
     if was_given_before():
         job = over_what_was_left(job, place.storages)
@@ -123,13 +121,12 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
         at_rest(place.storages.sync)
 
     def sent(error: LakehouseError) -> LakehouseError:
-        if isinstance(error, DataError):
-            send(error)
+        if isinstance(error, DataError) and error.failed is not None:
+            error.failed = send(error.failed)
         return masked_error(error, mask)
 
     try:
-        with keeping_rows(job.rows_kept(place.folder), mask):
-            return _materialize(job, place, given, {}, {})
+        return keeping(job, place.folder, mask, lambda: _materialize(job, place, given, {}, {}), send)
     except LakehouseError as error:
         if isinstance(error, OvertakenError):
             stored = stored_already(job, place.storages, SETTLING_S)

@@ -79,10 +79,10 @@ class Failures(Struct):
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
         if self.store is not None and isinstance(error, DataError):
             written = None if error.failed is None else error.failed.written
-            if written is not None and written.content is not UNSET:
+            if error.failed is not None and written is not None and written.content is not UNSET:
                 from lakehouse_cli.violating_rows.writing import receive  # of clusters alone
 
-                receive(error, self.store.new_rows(self.run_id), self.store.mask)
+                error.failed = receive(error.failed, self.store.new_rows(self.run_id), self.store.mask)
         kept = None if self.store is None else self.store.replace(name, self.run_id, error)
         if kept is None or not kept.count:
             return None

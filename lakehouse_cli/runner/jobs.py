@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, TransformError
+from lakehouse_cli.errors import FailedRows, LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.computation import Input
@@ -225,6 +225,7 @@ class Outcome(Struct, frozen=True):
         checks: What its checks found.
         judged: What was judged, with its rows, of stored data; None where none were.
         results: Of a function with several results, that of each table; an error where it was not stored.
+        failed: The rows that violate its checks, though it is published; None where none do, or are kept.
     """
 
     manifest: Manifest | None
@@ -235,6 +236,7 @@ class Outcome(Struct, frozen=True):
     checks: tuple[CheckRecord, ...] = ()
     judged: InputRecord | None = None
     results: Mapping[str, Outcome | LakehouseError] = {}
+    failed: FailedRows | None = None
 
     def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:
         """The result of each table; `name` is that of the job's own."""

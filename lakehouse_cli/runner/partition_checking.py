@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
-from lakehouse_cli.contracts.joined_rows import JoinedRows
+from lakehouse_cli.contracts.joined_rows import JoinedRows, keep_published
 from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
@@ -47,7 +47,7 @@ class JudgedPartitions:
         self._table, self._storage, self._checks, self._open = table, storage, checks, open_judge
         self._found: list[tuple[str, CheckRecord]] = []
         self._violations: list[Violation] = []
-        self._joined = JoinedRows(table.contract.sensitive)
+        self._joined, self._published = (JoinedRows(table.contract.sensitive) for _ in range(2))
         self._rows = 0
 
     def judge(self, names: set[str] | None) -> tuple[CheckRecord, ...]:
@@ -79,11 +79,13 @@ class JudgedPartitions:
             error = ContractError(message, self._violations, location=self._violations[0].location)
             error.checks, error.failed = records, self._joined.failed()
             raise error
+        keep_published(table.name, self._published.failed(), table.contract.sensitive)
         return records
 
     def close(self) -> None:
-        """Remove the file of rows, where no error has it."""
+        """Remove the files of rows that nobody has."""
         self._joined.close()
+        self._published.close()
 
     def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: Iterator[pa.Table]) -> None:
         with closing(self._open(unit, self._checks, before)) as judge:
@@ -91,6 +93,8 @@ class JudgedPartitions:
                 judge.piece(piece)
             try:
                 records = judge.finish()
+                if (failed := judge.violating_rows()) is not None:
+                    self._published.add(failed, self._moved)
             except ContractError as error:
                 records = error.checks
                 for each in error.violations:

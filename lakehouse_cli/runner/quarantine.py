@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.types import to_arrow, without_rows
-from lakehouse_cli.checks.judge import Rejection
+from lakehouse_cli.checks.judge import Judge, Rejection
 from lakehouse_cli.contracts import Enforced, Enforcement
-from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
+from lakehouse_cli.contracts.joined_rows import keep_published, moved_rows
+from lakehouse_cli.errors import ContractError, Example, FailedRow, LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import SHARED, CheckRecord, Limit
 from lakehouse_cli.model.column_type import parse_column_type
@@ -33,6 +34,7 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import PublishesTogether, RehearsesWriting, TableToPublish, publish_pieces
 from lakehouse_cli.text.counts import count_text, plural
 
+_Numbered = TypeVar("_Numbered", Example, FailedRow)
 # Bytes of a result that comes in pieces which wait in memory.
 _IN_MEMORY = 1 << 26
 
@@ -257,11 +259,10 @@ def _split(
                 judge.piece(piece)
                 held.add(piece, whole=whole)
             found = judge.finish_rejecting()
-            total = judge.rows
-        broken = {name: found.rows[name] for name in found.failed}
-        rows = np.unique(np.concatenate([np.empty(0, np.int64), *broken.values()]))
-        if found.error is not None:
-            _refuse_too_many(job, found, len(rows), total)
+            broken = {name: found.rows[name] for name in found.failed}
+            rows = np.unique(np.concatenate([np.empty(0, np.int64), *broken.values()]))
+            _refuse_too_many(job, found, len(rows), judge.rows)
+            keep_published(table.name, judge.violating_rows(), table.contract.sensitive)
         split = Split(held, rows, broken, job.run_id)
         has_key = job.keys is not None and KEY in job.keys.uniques
         if job.keys is not None:
@@ -272,7 +273,7 @@ def _split(
             with closing(open_judge(job, place, rest, contract=has_key)) as judge:
                 for piece in split.passing():
                     judge.piece(piece)
-                records |= {each.result.name: each for each in judge.finish()}
+                records |= {each.result.name: each for each in _of_passing(judge, table, _numbering(rows))}
     except ContractError as error:
         raise explained(error, table, place.folder, None) from None
     return split, tuple(records[check.name] for check in table.contract.checks)
@@ -295,15 +296,55 @@ def _without_clash(table: Table, pieces: Iterator[pa.Table]) -> Iterator[pa.Tabl
 
 def _refuse_too_many(job: Job, found: Rejection, count: int, total: int) -> None:
     """Raise the error of checks of which not all rows are known, and of more rows than may be put aside."""
-    error, limit = found.error, job.table.quarantine
-    assert error is not None and limit is not None  # noqa: S101, PT018  # the caller looks
+    limit = job.table.quarantine
+    assert limit is not None  # noqa: S101  # else nothing is put aside
+    if found.error is None:
+        return
     if not found.is_complete:
-        raise error
+        raise found.error()
     if not Limit.of(limit).is_exceeded(count, total) and count < total:
         return
+    error = found.error()
     error.message = f"{count_text(count)} of {plural(total, 'row')} {'breaks' if count == 1 else 'break'} checks"
     error.message += ", so that none would be left" if count == total else f", and `quarantine` takes {limit}"
     raise error
+
+
+def _of_passing(judge: Judge, table: Table, number: Callable[[int], int]) -> tuple[CheckRecord, ...]:
+    """What a judge of the rows that pass found, whose rows get the numbers that they have in the result.
+
+    Raises:
+        ContractError: A check failed that keeps them from being published.
+    """
+    hidden = table.contract.sensitive
+
+    def move(each: _Numbered) -> _Numbered:
+        return each if each.row is None else replace(each, row=number(each.row))
+
+    def moved(records: Sequence[CheckRecord]) -> tuple[CheckRecord, ...]:
+        shown = (tuple(map(move, each.result.examples)) for each in records)
+        return tuple(replace(e, result=replace(e.result, examples=x)) for e, x in zip(records, shown, strict=True))
+
+    try:
+        records = judge.finish()
+    except ContractError as error:
+        error.checks = moved(error.checks)
+        error.violations = tuple(replace(each, examples=tuple(map(move, each.examples))) for each in error.violations)
+        error.failed = error.failed and moved_rows(error.failed, move, hidden)
+        raise
+    failed = judge.violating_rows()
+    keep_published(table.name, failed and moved_rows(failed, move, hidden), hidden)
+    return moved(records)
+
+
+def _numbering(aside: Any) -> Callable[[int], int]:
+    """Gives a row that passes its number in the result, from its own, both from 1.
+
+    Args:
+        aside: The 0-based numbers of those that are put aside, ascending.
+    """
+    passing = aside - np.arange(len(aside))  # before each of them
+    return lambda row: row + int(np.searchsorted(passing, row - 1, side="right"))
 
 
 def _of_published(found: Rejection, rows: Any) -> Sequence[CheckRecord]:

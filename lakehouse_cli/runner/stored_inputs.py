@@ -222,8 +222,8 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
         error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
-        found.finish_rows(None, partial(find_lines, storage, table))
-        found.describe(error, find_lines(storage, table, found.row_numbers()))
+        places = partial(find_lines, storage, table)
+        found.describe(error, places(found.row_numbers()), places)
         hide_sensitive(error, table.contract.sensitive, table.key)
         raise at_key(error, table)
 

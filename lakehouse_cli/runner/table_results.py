@@ -115,16 +115,22 @@ def not_validated(planned: PlannedTable) -> TableResult | None:
 
 
 def violated(outcome: Outcome) -> DataError | None:
-    """The first rows that violate checks of a table which is published all the same; None where none do."""
-    results = (each.result for each in outcome.checks)
-    found = [each for each in results if (each.count or each.errored) and each.examples]
-    if not found:
+    """The rows that violate checks of a table which is published all the same; None where none do."""
+    failed = outcome.failed or first_rows(each.result for each in outcome.checks)
+    if failed is None:
         return None
-    # The values of a condition are of no single column.
-    violations = [Violation(r.column or r.name, r.check, r.count, r.message, r.examples, r.location) for r in found]
-    error = DataError(found[0].message, violations)
-    error.failed = FailedRows.of_examples(violations)
+    error = DataError("some checks are violated")
+    error.failed = failed
     return error
+
+
+def first_rows(results: Iterable[CheckResult]) -> FailedRows | None:
+    """The first rows that violate checks, as their results show them; None for none."""
+    found = (each for each in results if (each.count or each.errored) and each.examples)
+    # The values of a condition are of no single column.
+    return FailedRows.of_examples(
+        [Violation(r.column or r.name, r.check, r.count, r.message, r.examples, r.location) for r in found]
+    )
 
 
 def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> TableResult:

@@ -91,8 +91,8 @@ class Together:
         return {name: staging(each, self.folder) for name, each in self._storages.items()}
 
     def add(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
-        """Take note of a table that passed."""
-        self.waiting[planned.name] = Waiting(planned, outcome, seconds, attempts)
+        """Take note of a table that passed; its rows are kept elsewhere."""
+        self.waiting[planned.name] = Waiting(planned, replace(outcome, failed=None), seconds, attempts)
 
     def add_judged(self, planned: PlannedTable, checks: tuple[CheckRecord, ...]) -> bool:
         """Take note of checks that passed on stored data, or on a result that waits; returns whether it is that."""

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import texts_at
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import HIDDEN, DataError, FailedRow, FailedRows, WrittenRows
+from lakehouse_cli.errors import HIDDEN, FailedRow, FailedRows, WrittenRows
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.violating_rows.reading import MADE, ROW, batches, segments
 
@@ -38,22 +38,42 @@ _SENT = 32 << 20
 _CELLS = (ROW, "why", "wrong", "names", "values", "line", "file", "file_row")
 #: Takes secrets out of a text.
 Hide = Callable[[str], str]
-_KEEPING: ContextVar[tuple[Path, Hide] | None] = ContextVar("_KEEPING", default=None)
+#: The rows of tables that are published though they violate checks, by table.
+PublishedRows = dict[str, FailedRows]
+_KEEPING: ContextVar[tuple[Path, Hide, PublishedRows] | None] = ContextVar("_KEEPING", default=None)
 
 
 @contextmanager
-def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[None]:
+def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[PublishedRows]:
     """Have all rows that break a contract meanwhile be kept.
+
+    Those of tables that are published all the same are in what it gives, until the caller takes them out.
 
     Args:
         prefix: What the paths of files begin with; None for nowhere.
         hide: Takes secrets out of a text, before it is written.
     """
-    token = _KEEPING.set(None if prefix is None else (prefix, hide))
+    published: PublishedRows = {}
+    token = _KEEPING.set(None if prefix is None else (prefix, hide, published))
     try:
-        yield
+        yield published
     finally:
         _KEEPING.reset(token)
+        for each in published.values():
+            remove(each)
+
+
+def published_rows() -> PublishedRows | None:
+    """As `keeping_rows` gives them; None where nothing is kept."""
+    keeping = _KEEPING.get()
+    return None if keeping is None else keeping[-1]
+
+
+def remove(failed: FailedRows) -> None:
+    """Remove the file of rows, where there is one."""
+    if failed.written is not None:
+        with suppress(OSError):
+            Path(failed.written.file).unlink()
 
 
 class Cells(NamedTuple):
@@ -99,7 +119,7 @@ class ViolatingRows:
     def here(cls, hidden: Collection[str]) -> ViolatingRows | None:
         """One for this context, without the values of some columns; None where nothing is kept."""
         keeping = _KEEPING.get()
-        return None if keeping is None else cls(*keeping, hidden)
+        return None if keeping is None else cls(*keeping[:2], hidden)
 
     def add(
         self, data: pa.Table | None, before: int, found: Sequence[tuple[int, Any]], first: Collection[str] = ()
@@ -383,24 +403,24 @@ def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
     return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
 
 
-def send(error: DataError) -> None:
-    """Let an error have the file of its rows as bytes, as it travels to another machine; without one too large."""
-    if error.failed is None or error.failed.written is None:
-        return
-    path, sent = Path(error.failed.written.file), None
+def send(failed: FailedRows) -> FailedRows:
+    """Rows with their file as bytes, as they travel to another machine; without one too large."""
+    if failed.written is None:
+        return failed
+    path, sent = Path(failed.written.file), None
     with suppress(OSError):
         if path.stat().st_size <= _SENT:
-            sent = replace(error.failed.written, content=path.read_bytes())
+            sent = replace(failed.written, content=path.read_bytes())
         path.unlink()
-    error.failed = replace(error.failed, written=sent)
+    return replace(failed, written=sent)
 
 
-def receive(error: DataError, prefix: Path, hide: Hide) -> None:
-    """Let an error that was sent have its rows in a file here; `prefix` and `hide` as of `keeping_rows`."""
-    if error.failed is None or error.failed.written is None:
-        return
+def receive(failed: FailedRows, prefix: Path, hide: Hide) -> FailedRows:
+    """Rows that were sent, in a file here; `prefix` and `hide` as of `keeping_rows`."""
+    if failed.written is None:
+        return failed
     with closing(ViolatingRows(prefix, hide)) as here:
-        error.failed = replace(error.failed, written=here.copy(error.failed.written))
+        return replace(failed, written=here.copy(failed.written))
 
 
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:

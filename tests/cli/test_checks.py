@@ -135,7 +135,9 @@ def test_warnings_are_reported_again(weather: ProjectFolder, cli: Cli) -> None:
     assert first.code == 1
     assert (weather.path / "data/daily.csv").exists()
     kept = cli("show", "daily", "--failed", "-o", "json").json
-    assert [(row["row"], row["values"]) for row in kept["rows"]] == [(2, {"high": "70.0"})]
+    assert [(row["row"], row["values"]) for row in kept["rows"]] == [
+        (2, {"high": "70.0", "station": "OAK", "email": "***"})
+    ]
     for again in (cli("run", "--warnings-as-errors"), cli("plan")):
         assert again.code == 0
         assert "warning: daily  check `high_max`: 1 value of `high` is above 60 (1 of 2)" in again.out

@@ -113,6 +113,14 @@ def test_check_keeps_all_rows(folder: ProjectFolder, cli: Cli) -> None:
     assert made == [(None, {"column 1": "***"})] * (2 * 499)
     kept = [path.name for path in (folder.path / ".lakehouse/failed").iterdir()]
     assert sorted(kept) == [".gitignore", "daily@default.json", "daily@default.rows"]
+    # Where they keep nothing from being published, they are all shown as well.
+    folder.edit("lakehouse.yaml", "error_above: 50%", "error_above: 99.9%")
+    for name in ("third", "made"):
+        folder.edit("lakehouse.yaml", f"name: {name}", f"name: {name}, severity: warn")
+    assert cli("check", "daily").code == 0
+    assert cli("show", "daily", "--failed", "-o", "json").json["rows"] == shown["rows"]
+    folder.edit("lakehouse.yaml", "error_above: 99.9%", "error_above: 50%")
+    folder.edit("lakehouse.yaml", "severity: warn", "severity: error")
     # Few rows, of which both kinds of checks find some.
     for day in ("2024-01-01", "2024-01-03"):
         (folder.path / f"data/daily/day={day}/data.csv").write_text("id,e\n" + "10,a\n12,b\n1,c\n2,d\n99,e\n")

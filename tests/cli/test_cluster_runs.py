@@ -390,13 +390,15 @@ def of_source(s: pa.Table) -> pa.Table:
 
 
 def breaking() -> pa.Table:
+    writing._SENT = 32 << 20  # in this process, which is a worker's
     texts = [os.environ["OTHER_SECRET"] if row == 1501 else "word" for row in range(3000)]
     return pa.table({"n": range(3000), "text": texts, "e": ["a@b.c"] * 3000})
 
 
 def larger() -> pa.Table:
-    writing._SENT = 0  # in this process, which is a worker's
-    return breaking()
+    data = breaking()
+    writing._SENT = 0
+    return data
 
 
 def pair() -> dict[str, pa.Table]:
@@ -442,6 +444,7 @@ right: {{function: pair, output: right, {contract}}}
     for name, rows in said:
         assert f"`lakehouse show {name} --failed` shows {'' if ' of ' in rows else 'the '}{rows} rows" in ran.err, name
     expected = [(row + 1, str(row)) for row in range(3000) if row % 3]
+    first = cli("show", "breaking", "--failed", "-o", "json").json["rows"]
     for name in ("breaking", "left", "right"):
         shown = cli("show", name, "--failed", "-o", "json").json
         assert (shown["count"], shown["left_out"]) == (3800, 0)
@@ -453,6 +456,13 @@ right: {{function: pair, output: right, {contract}}}
     assert lines == [row + 2 for row in range(0, 4000, 2)]
     shown = cli("show", "larger", "--failed", "-o", "json").json
     assert (shown["count"], shown["left_out"], len(shown["rows"])) == (3800, 1800, 2000)
+    # So they do of tables that are published all the same.
+    for check in ("third", "twice"):
+        folder.edit("lakehouse.yaml", f"name: {check}", f"name: {check}, severity: warn")
+    statuses = cli("run", "-o", "json").statuses
+    for name, rows in (("breaking", first), ("left", first), ("right", first), ("larger", shown["rows"])):
+        found = cli("show", name, "--failed", "-o", "json").json
+        assert (statuses[name], found["count"], found["rows"]) == ("materialized", 3800, rows), name
     kept = [path for path in Path(".lakehouse/failed").iterdir() if path.name.startswith("new@")]
     assert kept == []
     for path in Path(".lakehouse/failed").iterdir():
