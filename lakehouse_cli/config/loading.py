@@ -233,7 +233,9 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
     keeps = loader.kept is None and loader.python is None and not found
     # What is kept belongs to the files with tables: named types must stand in one of them.
     keeps = keeps and ("types" not in loader.root.entries or "tables" in loader.root.entries)
-    reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
+    # Without an alias, and but for its own params, no table says what stands in these sections.
+    private = named if loader.filled or "*" in loader.source.text else ()
+    reading = TablesReading.of(spec, loader.includes.tables, private) if keeps else None
     variables = values_in(named, loader.environ)
     imported = "" if loader.python is None else loader.python.location.file
     return LoadedSpec(spec, found, variables, others, reading=reading, tests=loader.tests(), imported=imported)

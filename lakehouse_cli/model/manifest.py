@@ -271,6 +271,8 @@ class Manifest(Struct, frozen=True):
         """
         try:
             written = _decoder(_Written).decode(text)
+            if _to_encode:
+                _encode_known()
             columns, packages = _shared(bytes(written.columns), bytes(written.packages))
             recipe = _known.get(of_recipe := bytes(written.recipe)) or _decoder(Recipe | None).decode(of_recipe)
         except (ValueError, RecursionError) as error:
@@ -283,21 +285,28 @@ class Manifest(Struct, frozen=True):
         return cls(*values)
 
 
-# Recipes by the text of each in a manifest.
+# Recipes by the text of each in a manifest, and those whose text nobody has asked for yet.
 _known: dict[bytes, Recipe] = {}
+_to_encode: list[Recipe] = []
+
+
+def _encode_known() -> None:
+    with suppress(UnicodeEncodeError):  # the name of a file that is not UTF-8
+        _known.update([(_encode(each), each) for each in _to_encode])
+    _to_encode.clear()
 
 
 @contextmanager
 def known_recipes(recipes: Iterable[Recipe]) -> Iterator[None]:
     """Give manifests that are read in the block these very recipes, where theirs are equal, and decode only others.
 
-    Nearly all tables of a plan have the recipe that they would be made by now.
+    Nearly all tables of a plan have the recipe that they would be made by now; in the first one there are no manifests.
     """
-    with suppress(UnicodeEncodeError):  # the name of a file that is not UTF-8
-        _known.update([(_encode(each), each) for each in recipes])
+    _to_encode.extend(recipes)
     try:
         yield
     finally:
+        _to_encode.clear()
         _known.clear()
 
 

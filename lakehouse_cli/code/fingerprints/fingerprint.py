@@ -124,7 +124,8 @@ class _TransformModule:
         causes = [code.label if code is not None else self._module] if landing.unknown else []
         if self._unreadable.everything:
             causes += [code.label for code in self._imported if code.changes_path]
-        nodes = self._reach(names, sorted(landing.modules), packages, causes)
+        alone = None if landing.modules or causes else self._alone(names, packages)
+        nodes = [alone] if alone is not None else self._reach(names, sorted(landing.modules), packages, causes)
         if "ibis" in packages:
             packages.add("duckdb")  # which computes what ibis describes
         parts = {node.key: node.value for node in nodes}
@@ -181,6 +182,20 @@ class _TransformModule:
         pieces += [piece for piece in acting if changes_name(piece.statement, name[1])]
         leads = Landing.joined([self._resolver.landing(piece) for piece in pieces]).all_names
         return sorted(leads), [read for piece in pieces for read in reads_in(piece)]
+
+    def _alone(self, names: list[Name], packages: set[str]) -> Part | None:
+        """The part of a function of this module that leads to nothing but packages, as nearly all; else None.
+
+        Adds in place to `packages`.
+        """
+        if len(names) != 1 or names[0][0] != self._module or self._statements:
+            return None
+        part = self._name(names[0])
+        searches = not _SEARCHING.isdisjoint((*packages, *part.leads.packages))
+        if searches or not part.leads_outside or part.asks_text or part.in_order:
+            return None
+        packages |= part.leads.packages
+        return part
 
     def _reach(self, names: list[Name], modules: list[str], packages: set[str], causes: list[str]) -> list[Part]:
         """All parts that names and modules lead to.

@@ -32,6 +32,12 @@ class Part(Struct, frozen=True, eq=False):
     asks_text: bool = False
     in_order: bool = False
 
+    @property
+    def leads_outside(self) -> bool:
+        """Whether it leads to packages alone."""
+        leads = self.leads
+        return not (leads.names or leads.passed or leads.modules or leads.unknown)
+
 
 def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:
     """Digests of what acts on a name, apart from that which binds it; for messages."""
