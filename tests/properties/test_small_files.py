@@ -51,6 +51,15 @@ def small_files(draw: DrawFn) -> tuple[str, str, list[tuple[bytes, str]]]:
 @example((TWO % "string", "", [(b"a,b\n1,2", ".csv"), (b"a,b\n3,4", ".csv")]))  # no end of the last line
 @example((TWO % "int64", "", [(b"a,b\n1,x\n", ".csv"), (b"b,a\n3,4\n", ".csv")]))
 @example((TWO % "int64", "", [(b"a,b\n1,x\n", ".csv"), (b"a,b\n0x1F,0x\n", ".csv")]))
+@example((ONE % "string", "", [(b"a\n1\n", ".csv"), (b"a\n2", ".csv"), (b"a\n", ".csv"), (b"a\n\n3", ".csv")]))
+@example((ONE % "string", "", [(b'a,"x\n",b\n', ".csv"), (b'a,"x\n1,2,3\n', ".csv")]))  # a header of two lines
+@example((ONE % "string", "", [(b"a\n1\n", ".csv"), (b"a\n4\r5\n", ".csv")]))
+@example((ONE % "string", "", [(b"a\n1\n", ".csv"), (b'a\n"2"x\n', ".csv")]))
+@example((ONE % "string", "", [(b"a\n1\n", ".csv"), (b"a\n2\n", ".csv.gz")]))  # whose name says that it is packed
+@example((ONE % "string", "encoding: latin-1", [(b"a\n1\n", ".csv"), (b"a\n\xc3\xa9\n", ".csv")]))
+@example((ONE % "int64", "skip_footer: 1", [(b"a\n1\n2\n", ".csv"), (b"a\n3\n4", ".csv"), (b"a\n5\n6\n", ".csv")]))
+@example((ONE % "int64", "", [(b"a\n1\n", ".csv"), (b"a\n0x1F\n", ".csv"), (b"a\n3\n", ".csv")]))
+@example((ONE % "string", "header: false, skip_rows: 1", [(b"x\n1\n", ".csv"), (b"x\n2,3\n", ".csv")]))
 @given(small_files())
 def test_files_parsed_together_are_as_each_alone(
     tmp_path: Path, drawn: tuple[str, str, list[tuple[bytes, str]]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.base import Format
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import count_rows, read_csv, read_pieces, read_together
+from lakehouse_cli.formats.csv.read import count_rows, read_csv, read_pieces
 from lakehouse_cli.formats.csv.refusals import find_lines
+from lakehouse_cli.formats.csv.together import read_together
 from lakehouse_cli.formats.csv.write import write_csv, write_pieces
 
 

@@ -97,7 +97,7 @@ def read_pieces(
     rows = 0
     names = [column.name for column in columns or ()]
     with CsvSource(open_source, name, options, names=names) as source:
-        parse = _block_parser(source, columns or (), options)
+        parse = block_parser(source, columns or (), options)
         if parse is not None:
             is_given = False
             for piece in _pieces(source, parse):
@@ -112,28 +112,6 @@ def read_pieces(
     yield read_csv(open_source, name, columns, options).slice(rows)
 
 
-def read_together(
-    files: Sequence[tuple[Opener, str]], columns: Sequence[Column], options: CsvOptions
-) -> pa.Table | None:
-    """Read small files as one block; see `Format.read_together`. Their headers must be the same."""
-    first, parse, blocks = None, None, list[bytes]()
-    if options.is_loose or options.escape_char:
-        return None
-    for open_source, name in files:
-        with CsvSource(open_source, name, options, names=[column.name for column in columns]) as source:
-            if first is None:
-                first, parse = source, _block_parser(source, columns, options)
-            if parse is None or (source.header, source.width) != (first.header, first.width):
-                return None
-            block = source.read()
-            # A line that ends in CR might go on with the LF of a blank one, which is a row in a file of one column.
-            if block.endswith(b"\r") or source.read():
-                return None
-            first.has_hexadecimal |= source.has_hexadecimal
-            blocks.append(block)
-    return None if parse is None else parse(b"".join(blocks))
-
-
 def _pieces(source: CsvSource, parse: _Parser) -> Iterator[pa.Table | None]:
     """The blocks of a file as tables; None, at last, where a row or value of one does not fit."""
     try:
@@ -142,7 +120,7 @@ def _pieces(source: CsvSource, parse: _Parser) -> Iterator[pa.Table | None]:
         yield None
 
 
-def _block_parser(source: CsvSource, columns: Sequence[Column], options: CsvOptions) -> _Parser | None:
+def block_parser(source: CsvSource, columns: Sequence[Column], options: CsvOptions) -> _Parser | None:
     """What makes a table of a block of a file; None where one block alone does not say all of its rows."""
     readings = find_columns(source, columns) if columns else []
     for reading in readings:

@@ -17,6 +17,8 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError, Records, first_line_end
 from lakehouse_cli.text.counts import count_text, plural
 
+#: The encodings whose bytes are taken as they are.
+UTF_8 = ("utf-8", "utf-8-sig")
 _BOM = codecs.BOM_UTF8
 # Bytes of a record that are more than is shown of it.
 _SHOWN = 1 << 10
@@ -116,8 +118,7 @@ class CsvSource:
         """Read the next records, nothing at the end."""
         data, self._rest = self._rest or next(self._pieces, b""), b""
         if not self.has_hexadecimal:
-            # One byte is found much faster than two, and is seldom there.
-            self.has_hexadecimal = any(x in data and b"0" + x in data for x in (b"x", b"X"))
+            self.has_hexadecimal = has_hexadecimal(data)
         return data
 
     def _start(self) -> tuple[int, Iterator[bytes]]:
@@ -292,6 +293,12 @@ class CsvSource:
         return values
 
 
+def has_hexadecimal(data: bytes) -> bool:
+    """Whether there may be hexadecimal numbers in some data."""
+    # One byte is found much faster than two, and is seldom there.
+    return any(x in data and b"0" + x in data for x in (b"x", b"X"))
+
+
 def _line_from_end(data: bytes, end: bytes, count: int) -> int:
     """Where the last `count` lines begin that end in `end`, and what follows them; 0 where there are no others."""
     at = len(data)
@@ -304,7 +311,7 @@ def _line_from_end(data: bytes, end: bytes, count: int) -> int:
 
 def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:
     pieces = plain_pieces(file, name, options.compression)
-    if options.encoding in ("utf-8", "utf-8-sig"):
+    if options.encoding in UTF_8:
         return pieces
     return transcoded(pieces, name, options.encoding)
 
