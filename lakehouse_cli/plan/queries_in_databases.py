@@ -92,7 +92,8 @@ def _comparisons(table: Table, edges: Sequence[Input], tables: Mapping[str, Tabl
         edge.parameter or edge.table: {each.name: each.type for each in tables[edge.table].columns or ()}
         for edge in edges
     }
-    for wrong in wrong_comparisons(query.bare, inputs, table.params):
+    declared = {each.name: each.type for each in table.columns or ()}
+    for wrong in wrong_comparisons(query.bare, inputs, table.sample_params, declared):
         before = query.text[: wrong.offset]
         place = query.place(before.count("\n") + 1, wrong.offset - before.rfind("\n"))
         yield Problem(f"{table.computed_by} {wrong.message}", wrong.hint, place)

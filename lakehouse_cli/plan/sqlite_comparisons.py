@@ -1,73 +1,61 @@
-"""Comparisons in queries of SQLite that give other rows than the types of the columns say, found by tokens.
+"""Comparisons in queries of SQLite that give other rows than the types of the columns say.
 
-SQLite keeps dates and times as texts and compares them as such: right where both are of one form alone.
+Each expression of a query is given what its values may be, and what is compared or becomes one column must go
+together. Decimals are left to the run, which has the values (`storage.relational.sqlite_queries`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from itertools import zip_longest
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.plan.sqlite_forms import (
+    DATE,
+    FORM,
+    MAKERS,
+    MOMENT,
+    TIME,
+    Value,
+    Values,
+    joined,
+    of_column,
+    part,
+    times_a_number,
+    wrong,
+)
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.storage_types.sqlite_sql import Token, tokens
+from lakehouse_cli.storage_types.sqlite_select import UnreadableError, read_select
+from lakehouse_cli.storage_types.sqlite_tree import Core, Expression, Select, Source
 
-_FRACTION = {"s": "", "ms": ".000", "us": ".000000", "ns": ".000000000"}
-#: What a date or time may look like that is written in another form than a column's.
-_MOMENT = re.compile(r"\d{4}-\d\d?-\d\d?([ T].*)?|\d\d?:\d\d.*", re.DOTALL)
-#: One whose digits are those of a column's, as far as they go.
-_BEGINNING = re.compile(r"(\d{4}-\d\d-\d\d)?( ?\d\d:\d\d(:\d\d(\.\d+)?)?)?")
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-_EQUAL = ("=", "==", "<>", "!=", "is")
-_OPERATORS = (*_FLIPPED, *_EQUAL)
-#: Comparisons of a column with the beginning of a moment that are right of texts.
-_BY_BEGINNING = ("<", ">=")
-#: Beside what is compared, these make something else of it.
-_COMPUTING = ("||", "+", "-", "*", "/", "%", "|", "&", "->", "->>", "collate")
-_NO_ALIAS = frozenset(
-    [
-        "on",
-        "using",
-        "where",
-        "join",
-        "left",
-        "right",
-        "full",
-        "inner",
-        "cross",
-        "natural",
-        "group",
-        "order",
-        "limit",
-        "union",
-        "intersect",
-        "except",
-        "window",
-        "having",
-        "indexed",
-        "not",
-    ]
-)
-#: How often what the query calls a column is looked up: names of names of columns.
-_PASSES = 3
-#: Words before a parenthesis that call nothing.
-_NO_CALL = frozenset(
-    ["", "where", "and", "or", "not", "on", "when", "then", "else", "select", "distinct", "having", "between", "is"]
-)
-_FIRST_KNOWN = frozenset(["coalesce", "ifnull"])
-#: What functions and words give that make a moment, as `_form`.
-_MAKERS = {
-    "date": "0000-00-00",
-    "current_date": "0000-00-00",
-    "datetime": "0000-00-00 00:00:00",
-    "current_timestamp": "0000-00-00 00:00:00",
-    "time": "00:00:00",
-    "current_time": "00:00:00",
+_SUBSECONDS = ("subsec", "subsecond")
+_FORMATS = {"%Y": "0000", "%m": "00", "%d": "00", "%H": "00", "%M": "00", "%S": "00", "%f": "00.000"}
+_FORMATS |= {"%F": DATE, "%T": TIME, "%R": "00:00"}
+_OF_KINDS = {"number": "number", "blob": "blob", "test": "bool"}
+#: Functions that give what some of their arguments are: of which to which.
+_PASSING = {
+    **dict.fromkeys(("max", "min", "coalesce", "ifnull"), slice(None)),
+    **dict.fromkeys(("first_value", "last_value", "nth_value", "nullif", "likely", "unlikely", "likelihood"), slice(1)),
+    **dict.fromkeys(("lag", "lead"), slice(None, None, 2)),
+    **dict.fromkeys(("iif", "if"), slice(1, None)),
+    "sum": slice(1),
+    "abs": slice(1),
 }
+#: Functions that compute with numbers.
+_COMPUTING = frozenset(("sum", "abs", "total", "avg", "round"))
+_NUMBERS = re.compile(
+    r"total|avg|round|sum|abs|count|(octet_|json_array_)?length|instr|julianday|unixepoch|unicode|sign|row_number"
+    r"|(dense_|percent_)?rank|cume_dist|ntile|ceil(ing)?|floor|trunc|sqrt|pow(er)?|mod|exp|ln|log(10|2)?"
+)
+_TEXTS = re.compile(
+    r"lower|upper|[lr]?trim|substr(ing)?|replace|printf|format|hex|quote|typeof|char|group_concat|string_agg"
+    r"|concat(_ws)?|soundex|strftime|timediff"
+)
+_NUMERIC_TYPE = re.compile(r"numeric|decimal|number|bool|boolean")
+_TEXT_TYPE, _NUMBER_TYPE = re.compile(r"char|clob|text"), re.compile(r"int|real|floa|doub")
 
 
 class Comparison(NamedTuple):
@@ -76,7 +64,7 @@ class Comparison(NamedTuple):
     Attributes:
         message: What it compares.
         hint: What to write.
-        offset: Of the column, 0-based, in the query.
+        offset: Where, 0-based, in the query.
     """
 
     message: str
@@ -84,310 +72,320 @@ class Comparison(NamedTuple):
     offset: int
 
 
-class _Side(NamedTuple):
-    """What is compared: a text, or a column, the greatest or least of it, or a subquery of one of these.
+#: Names and values of the columns of a table or result; None where they are not known.
+_Columns = Sequence[tuple[str, Values]] | None
+
+
+class _Scope(NamedTuple):
+    """What names mean in a SELECT.
 
     Attributes:
-        begin: Of the first token, by its number.
-        end: After the last.
-        kinds: What the column may be; empty for a text.
-        text: The text, or its form; of a column how it is written.
-        written: As messages show it.
+        around: Where it stands.
+        clauses: What WITH gives.
+        tables: What it reads.
+        results: What it returns.
+        known: The values of its expressions.
     """
 
-    begin: int
-    end: int
-    kinds: tuple[ColumnType, ...]
-    text: str
-    written: str
+    around: _Scope | None
+    clauses: Mapping[str, _Columns]
+    tables: list[tuple[str, _Columns]]
+    results: dict[str, Values]
+    known: dict[Expression, Values]
+
+    def find(self, table: str, name: str) -> Values:
+        for alias, columns in self.tables:
+            if table in ("", alias):
+                if columns is None:
+                    return (Value("unknown", name),)
+                found = next((values for each, values in columns if each == name), None)
+                if found is not None:
+                    return found
+        if not table and name in self.results:
+            return self.results[name]
+        return self.around.find(table, name) if self.around is not None else (Value("unknown", name),)
 
 
 def wrong_comparisons(
-    text: str, inputs: Mapping[str, Mapping[str, ColumnType]], params: Mapping[str, Any]
+    text: str,
+    inputs: Mapping[str, Mapping[str, ColumnType]],
+    params: Mapping[str, Any],
+    declared: Mapping[str, ColumnType],
 ) -> Iterator[Comparison]:
     """Find the comparisons of a query whose rows would be others than their types say.
 
     Args:
         text: The query.
-        inputs: The columns of each input, by its name in the query.
+        inputs: The columns of each input, by its name in the query; none where they are not known.
         params: Values of `$name`.
+        declared: The columns of the result.
     """
-    seen = tokens(text)
-    mentioned = {each.name for each in seen}
-    inputs = {name: kinds for name, kinds in inputs.items() if ascii_lower(name) in mentioned}
-    sides = _sides(seen, inputs, params)
-    for side in sides.values():
-        if not side.kinds:
-            continue
-        for sign, other in _compared(seen, side, sides):
-            wrong = _wrong(side, sign, other)
-            if wrong is not None:
-                yield Comparison(*wrong, seen[side.begin].begin)
-    for name, token in _joined(seen, inputs):
-        kinds = [columns[name] for columns in inputs.values() if name in columns]
-        first, *others = (_Side(0, 0, (kind,), name, name) for kind in kinds)
-        wrongs = (_wrong(first, "=", other) for other in others)
-        wrong = next((each for each in wrongs if each is not None), None)
-        if wrong is not None:
-            yield Comparison(*wrong, token.begin)
-
-
-def _joined(seen: Sequence[Token], inputs: Mapping[str, Mapping[str, ColumnType]]) -> Iterator[tuple[str, Token]]:
-    """The names of columns by which inputs are joined, and where."""
-    names = sorted({name for kinds in inputs.values() for name in kinds})
-    for at, token in enumerate(seen):
-        if token.name == "natural":
-            yield from ((name, token) for name in names)
-        if token.name == "using" and at + 1 < len(seen):
-            listed = {each.name for each in seen[at : _closed(seen, at + 1)]}
-            yield from ((name, token) for name in names if ascii_lower(name) in listed)
-
-
-def _sides(
-    seen: Sequence[Token], inputs: Mapping[str, Mapping[str, ColumnType]], params: Mapping[str, Any]
-) -> dict[int, _Side]:
-    """Columns and texts that stand alone, by the number of their first token."""
-    columns = {
-        ascii_lower(name): {ascii_lower(column): kind for column, kind in kinds.items()}
-        for name, kinds in inputs.items()
+    tables: dict[str, _Columns] = {
+        ascii_lower(table): [(ascii_lower(name), (of_column(name, kind),)) for name, kind in kinds.items()] or None
+        for table, kinds in inputs.items()
     }
-    names = _Names(seen, columns)
-    sides: dict[int, _Side] = {}
-    for _ in range(_PASSES):
-        alone = {each.begin: each for each in _alone(seen, names, params)}
-        widened = [_widened(seen, each) for each in (*alone.values(), *_first_known(seen, alone))]
-        sides = {side.begin: side for side in widened if not _is_computed(seen, side.begin, side.end)}
-        names.given = _given(seen, sides)
-    return sides
+    judge, unread = _Judge(tables, params), None
+    try:
+        query = read_select(text)
+        results = judge.result(query)
+    except UnreadableError as error:
+        unread = error.offset
+    except RecursionError:  # an expression of hundreds of operators
+        unread = 0
+    if unread is not None:
+        if any(each.kind in ("moment", "duration") for columns in tables.values() for _, (each,) in columns or ()):
+            yield Comparison(
+                "is not understood, so that nobody knows what it compares with dates, times or durations",
+                "correct it or write it another way; or remove `engine: storage`",
+                unread,
+            )
+        return
+    of_result = {ascii_lower(name): of_column(name, kind) for name, kind in declared.items()}
+    for name, values in results or ():
+        if name in of_result and of_result[name].kind == "duration":
+            judge.compare(values, "=", (of_result[name],), query.begin, "stores")
+    yield from {each.offset: each for each in reversed(judge.found)}.values()  # the first of each place
 
 
-class _Names:
-    """What the columns of a query may be.
+class _Judge:
+    """Gives expressions their values, and collects what is wrong.
 
     Args:
-        seen: Its tokens.
-        columns: The columns of each input.
-
-    Attributes:
-        given: What the query itself gives names, by AS or WITH; empty for what it computes.
+        inputs: Their columns, by name.
+        params: Values of `$name`.
     """
 
-    def __init__(self, seen: Sequence[Token], columns: Mapping[str, Mapping[str, ColumnType]]) -> None:
-        self._columns = columns
-        self._tables = _named(seen, columns)
-        self.given: Mapping[str, tuple[ColumnType, ...]] = {}
+    def __init__(self, inputs: Mapping[str, _Columns], params: Mapping[str, Any]) -> None:
+        self._inputs = inputs
+        self._params = params
+        self.found: list[Comparison] = []
 
-    def kinds(self, name: str, table: str | None = None) -> tuple[ColumnType, ...]:
-        """What a column may be, by its name and that before the point."""
-        if table is not None and table in self._tables:
-            of = self._columns.get(self._tables[table])
-            if of is not None:
-                return (of[name],) if name in of else ()
-        elif table is not None:
+    def compare(self, left: Values, sign: str, right: Values, at: int, verb: str = "compares") -> None:
+        """Note what is wrong where values are compared or become one column."""
+        for one, other in product(left, right):
+            problem = wrong(one, sign, other, verb)
+            if problem is not None:
+                self.found.append(Comparison(*problem, at))
+
+    def _mixed(self, several: Iterable[Values], at: int) -> Values:
+        """What becomes one column, in which values stay what they are; decimals, which are texts, with any text."""
+        found: Values = ()
+        for each in several:
+            one, other = (
+                tuple(value._replace(is_column=False) for value in values if value.kind != "decimal")
+                for values in (found, each)
+            )
+            self.compare(one, "=", other, at, "mixes")
+            found = tuple(dict.fromkeys((*found, *each)))
+        return found
+
+    # Queries.
+
+    def result(
+        self, select: Select, around: _Scope | None = None, clauses: Mapping[str, _Columns] | None = None, own: str = ""
+    ) -> _Columns:
+        """The columns of a result.
+
+        Args:
+            select: The query.
+            around: What names mean where it stands.
+            clauses: What WITH gives there.
+            own: The name that WITH gives it, by which it may read itself.
+        """
+        known = dict(clauses or {})
+        for clause in select.clauses:
+            columns = self.result(clause.select, around, known, clause.name)
+            known[clause.name] = _renamed(columns, clause.columns)
+        found: _Columns = None
+        for number, core in enumerate(select.cores):
+            scope, columns = self._core(core, around, known)
+            if len(select.cores) == 1:
+                for each in select.others:
+                    self._value(each, scope._replace(tables=[("", [*scope.results.items()]), *scope.tables]))
+            if number and found is not None and columns is not None:
+                pairs = zip(found, columns, strict=False)
+                at = select.begin
+                found = [(name, self._mixed((old, new), at)) for (name, old), (_, new) in pairs]
+            else:
+                found = columns
+            if own and not number and len(select.cores) > 1:
+                known[own] = found
+        if found is not None and len(select.cores) > 1:
+            found = [(name, tuple(each._replace(is_column=False) for each in values)) for name, values in found]
+        return found
+
+    def _core(self, core: Core, around: _Scope | None, clauses: Mapping[str, _Columns]) -> tuple[_Scope, _Columns]:
+        scope = _Scope(around, clauses, [], {}, {})
+        for source in core.sources:
+            columns = self._source(source, around, clauses)
+            self._join(scope, source, columns)
+            scope.tables.append((source.alias, columns))
+        found: list[tuple[str, Values]] = []
+        is_known = True
+        for item in core.items:
+            if item.expression is None:
+                several = [columns for alias, columns in scope.tables if item.name in ("", alias)]
+                is_known &= None not in several
+                found += [each for columns in several for each in columns or ()]
+            else:
+                found.append((item.name, self._value(item.expression, scope)))
+        scope.results.update(reversed(found))
+        for each in core.others:
+            self._value(each, scope)
+        return scope, found if is_known else None
+
+    def _source(self, source: Source, around: _Scope | None, clauses: Mapping[str, _Columns]) -> _Columns:
+        if source.select is not None:
+            return self.result(source.select, around, clauses)
+        return clauses[source.name] if source.name in clauses else self._inputs.get(source.name)
+
+    def _join(self, scope: _Scope, source: Source, columns: _Columns) -> None:
+        """Compare the columns by which a table is joined to those before it."""
+        here = dict(columns or ())
+        for name in here if source.using is None else source.using:
+            there = next((dict(each)[name] for _, each in scope.tables if each is not None and name in dict(each)), ())
+            self.compare(there, "=", here.get(name, ()), source.begin)
+
+    # Expressions.
+
+    def _value(self, node: Expression, scope: _Scope) -> Values:
+        """What an expression may be."""
+        if node not in scope.known:
+            scope.known[node] = self._judged(node, scope)
+        return scope.known[node]
+
+    def _judged(self, node: Expression, scope: _Scope) -> Values:
+        if node.kind == "column":
+            return scope.find(node.table, node.value)
+        if node.kind == "select":
+            return self._row(node, scope)[0]
+        if node.kind == "compare":
+            for left, right in zip(*(self._row(each, scope) for each in node.parts), strict=False):
+                self.compare(left, node.value, right, node.begin)
+            return (Value("bool", "…"),)
+        for each in node.others:
+            self._value(each, scope)
+        return self._made(node, [self._value(each, scope) for each in node.parts])
+
+    def _made(self, node: Expression, parts: Sequence[Values]) -> Values:
+        """What an expression makes of its parts."""
+        match node.kind:
+            case "text" | "param" | "constant":
+                return self._literal(node)
+            case "case":
+                return tuple(each.within("case … …") for each in self._mixed(parts, node.begin))
+            case "test" if node.value in ("and", "or", "not"):
+                self._truth(chain.from_iterable(parts), node.begin)
+            case "same":
+                return tuple(each._replace(is_column=False) for each in parts[0])
+            case "cast":
+                return self._cast(node, parts[0])
+            case "||":
+                return joined(parts)
+            case "arithmetic":
+                return self._computed(node, parts)
+            case "call":
+                return self._call(node, parts)
+        form = node.value if node.kind == "number" else ""
+        return (Value(_OF_KINDS.get(node.kind, "unknown"), node.value or "…", form=form),)
+
+    def _row(self, node: Expression, scope: _Scope) -> Sequence[Values]:
+        """What is compared with what: the values of a row or of a subquery's columns, or the one value."""
+        if node.kind == "row":
+            return [self._value(each, scope) for each in node.parts]
+        if node.kind != "select" or node.select is None:
+            return [self._value(node, scope)]
+        columns = self.result(node.select, scope, scope.clauses) or [("", (Value("unknown", "…"),))]
+        return [tuple(each.within("(select … …)") for each in values) for _, values in columns]
+
+    def _literal(self, node: Expression) -> Values:
+        value: Any = node.value
+        if node.kind == "constant":
+            if value in MAKERS:
+                return (Value("moment", value, form=MAKERS[value]),)
+            return () if value == "null" else (Value("bool", value),)
+        if node.kind == "param":
+            value = self._params.get(value[1:])
+        if isinstance(value, date):
+            value = value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+        if isinstance(value, str):
+            return (Value("text", "", form=value, is_literal=True),)
+        kind = "bool" if isinstance(value, bool) else "number"
+        return () if value is None else (Value(kind, node.value, form=str(value) if kind == "number" else ""),)
+
+    def _cast(self, node: Expression, values: Values) -> Values:
+        if _NUMBER_TYPE.search(node.value) is None and _TEXT_TYPE.search(node.value):
+            return tuple(each.within("…") for each in values if each.kind == "moment") or (Value("text", "cast(…)"),)
+        if "blob" in node.value or not node.value:
+            return (Value("blob", "cast(…)"),)
+        if not _NUMBER_TYPE.search(node.value) and not _NUMERIC_TYPE.match(node.value):
+            message = f"casts to `{node.value}`, which makes numbers: SQLite has no type of that name"
+            makers = {"date": "date(…)", "time": "time(…)"}
+            other = next((f"`{made}`" for name, made in makers.items() if node.value == name), "")
+            other = other or ("`datetime(…)`" if "time" in node.value else "`cast(… as text)`")
+            self.found.append(Comparison(message, f"write {other}", node.begin))
             return ()
-        if name in self.given:
-            return self.given[name]
-        return tuple(each[name] for each in self._columns.values() if name in each)
+        if self._number([values], "casts to a number", node.begin):
+            return ()
+        return (Value("number", "cast(…)", is_column=True),)
+
+    def _truth(self, values: Iterable[Value], at: int) -> None:
+        """Note texts that stand for true or false."""
+        for each in values:
+            if each.kind in ("moment", "text", "blob"):
+                message = f"takes {each.written} for true or false: SQLite makes a number of it"
+                self.found.append(Comparison(message, "compare it, or write `is not null`", at))
+
+    def _number(self, several: Iterable[Values], verb: str, at: int) -> bool:
+        """Note moments of which SQLite takes the digits at the beginning for a number; return whether there are any."""
+        before = len(self.found)
+        for each in chain.from_iterable(several):
+            if each.kind == "moment" or (each.is_literal and MOMENT.fullmatch(each.form)):
+                message = f"{verb} {each.written}, a text of which SQLite takes the digits up to the first sign"
+                hint = "write `julianday(…)` for its days, `strftime('%Y', …)` for a part, or `date(…, '+1 day')`"
+                self.found.append(Comparison(message, hint, at))
+        return len(self.found) > before
+
+    def _computed(self, node: Expression, parts: Sequence[Values]) -> Values:
+        if self._number(parts, "computes with", node.begin):
+            return ()
+        durations = [tuple(each for each in values if each.kind == "duration") for values in parts]
+        if node.value in ("+", "-") and all(durations):
+            return self._mixed(durations, node.begin)
+        if node.value == "*" and any(durations):
+            times = next((each.value for each in node.parts if each.kind == "number"), "")
+            return tuple(times_a_number(each, times) for values in durations for each in values)
+        return (Value("number", "…"),)
+
+    def _call(self, node: Expression, parts: Sequence[Values]) -> Values:
+        name, called = node.value, f"{node.value}(…)"
+        if name in ("iif", "if"):
+            self._truth(parts[0], node.begin)
+        if name in _COMPUTING and self._number(parts[:1], "computes with", node.begin):
+            return ()
+        if name in ("nullif", "max", "min") and len(parts) > 1:
+            self.compare(parts[0], "=", parts[1], node.begin)
+        if name in ("sum", "abs") and not any(each.kind == "duration" for values in parts for each in values):
+            return (Value("number", called),)
+        if name in _PASSING:
+            return tuple(each.within(called) for each in self._mixed(parts[_PASSING[name]], node.begin))
+        literals = [each.form for values in parts for each in values if each.is_literal]
+        if name in MAKERS:
+            fraction = ".000" if any(each in _SUBSECONDS for each in literals) and name != "date" else ""
+            return (Value("moment", called, form=MAKERS[name] + fraction),)
+        form = ""
+        if name == "strftime" and parts and any(each.is_literal for each in parts[0]):
+            form = re.sub("%[A-Za-z]", lambda found: _FORMATS.get(found[0], found[0]), parts[0][0].form)
+        if name in ("substr", "substring") and parts:
+            form = part(parts[0], [each.value for each in node.parts[1:]])
+        if form and FORM.fullmatch(form):
+            return (Value("moment", called, form=form),)
+        if _NUMBERS.fullmatch(name):
+            return (Value("number", called),)
+        return (Value("text" if _TEXTS.fullmatch(name) else "unknown", called),)
 
 
-def _alone(seen: Sequence[Token], names: _Names, params: Mapping[str, Any]) -> Iterator[_Side]:
-    """Columns and texts of one token, and functions that make a moment."""
-    for at, token in enumerate(seen):
-        before = seen[at - 1].written.lower() if at else ""
-        after = seen[at + 1].written if at + 1 < len(seen) else ""
-        if token.name in _MAKERS and before != "." and (after == "(") != token.name.startswith("current"):
-            end = _closed(seen, at + 1) if after == "(" else at + 1
-            written = token.written + ("(…)" if end > at + 1 else "")
-            yield _Side(at, end, (), _MAKERS[token.name], written)
-        elif after in (".", "(") or before == "as":
-            continue
-        elif token.kind in ("text", "param"):
-            value = token.value if token.kind == "text" else params.get(token.written[1:])
-            value = value.isoformat(" ") if isinstance(value, datetime) else value
-            value = value.isoformat() if isinstance(value, date) else value
-            if isinstance(value, str):
-                yield _Side(at, at + 1, (), value, f"'{value}'")
-        elif token.name:
-            begin, table = (at - 2, seen[at - 2].name) if before == "." and at > 1 else (at, None)
-            if kinds := names.kinds(token.name, table):
-                yield _Side(begin, at + 1, kinds, token.value, token.value)
-
-
-def _is_computed(seen: Sequence[Token], begin: int, end: int) -> bool:
-    around = (seen[begin - 1].written.lower() if begin else "", seen[end].written.lower() if end < len(seen) else "")
-    return not set(around).isdisjoint(_COMPUTING)
-
-
-def _widened(seen: Sequence[Token], side: _Side) -> _Side:
-    """The same with what keeps its type: parentheses, the greatest and least, a subquery of nothing else."""
-    begin, end, wrap = side.begin, side.end, "…"
-    while begin and end < len(seen) and not _is_computed(seen, begin, end):
-        called, closes = seen[begin - 2].name if begin > 1 else "", seen[end].written == ")"
-        if seen[begin - 1].written == "(" and closes and called in ("max", "min"):
-            begin, end, wrap = begin - 2, _behind_window(seen, end + 1), f"{called}({wrap})"
-        elif seen[begin - 1].written == "(" and closes and called in _NO_CALL:
-            begin, end = begin - 1, end + 1
-        elif seen[begin - 1].name == "select" and seen[end].name == "from" and _is_value(seen, begin - 2):
-            begin, end, wrap = begin - 2, _closed(seen, begin - 2), f"(select {wrap} …)"
-        else:
-            break
-    text = wrap.replace("…", side.text, 1) if side.kinds else side.text
-    return side._replace(begin=begin, end=end, text=text)
-
-
-def _first_known(seen: Sequence[Token], alone: Mapping[int, _Side]) -> Iterator[_Side]:
-    """The first of some columns and texts that is known."""
-    for at in range(len(seen) - 1):
-        if seen[at].name in _FIRST_KNOWN and seen[at + 1].written == "(":
-            several = []
-            end = at + 1
-            while end + 1 in alone and seen[end].written in ("(", ","):
-                several.append(alone[end + 1])
-                end = several[-1].end
-            kinds = tuple(kind for each in several for kind in each.kinds)
-            if kinds and end < len(seen) and seen[end].written == ")":
-                yield _Side(at, end + 1, kinds, f"{seen[at].written}(…)", "")
-
-
-def _behind_window(seen: Sequence[Token], at: int) -> int:
-    """Behind the FILTER and OVER of an aggregate."""
-    for word in ("filter", "over"):
-        if at + 1 < len(seen) and seen[at].name == word:
-            at = _closed(seen, at + 1)
-    return at
-
-
-def _is_value(seen: Sequence[Token], at: int) -> bool:
-    """Whether a parenthesis opens a subquery that is a value."""
-    return at > 0 and seen[at].written == "(" and seen[at - 1].name in _NO_CALL
-
-
-def _given(seen: Sequence[Token], sides: Mapping[int, _Side]) -> dict[str, tuple[ColumnType, ...]]:
-    """The types of what the query gives names: where it gives one to columns alone, theirs."""
-    ends = {side.end: side.kinds for side in sides.values()}
-    found: dict[str, list[tuple[ColumnType, ...]]] = {}
-    for at, token in enumerate(seen[:-1]):
-        if token.name == "as" and seen[at + 1].written != "(":
-            found.setdefault(seen[at + 1].name, []).append(ends.get(at, ()))
-        elif token.name == "as" and seen[at - 1].written == ")":  # WITH and a list of names
-            opened = max((number for number in range(at) if seen[number].written == "("), default=at)
-            names = [each.name for each in seen[opened:at] if each.name]
-            for name, end in zip_longest(names, _ends_of_columns(seen, at + 2)):
-                found.setdefault(name or "", []).append(ends.get(end or 0, ()))
-    return {name: tuple({kind: None for each in kinds for kind in each}) * all(kinds) for name, kinds in found.items()}
-
-
-def _ends_of_columns(seen: Sequence[Token], at: int) -> Iterator[int]:
-    """Behind each of the columns that a SELECT lists."""
-    depth = 0
-    for number in range(at, len(seen)):
-        written = seen[number].written.lower()
-        if not depth and written in (",", "from", ")"):
-            yield number
-            if written != ",":
-                return
-        depth += {"(": 1, ")": -1}.get(written, 0)
-
-
-def _closed(seen: Sequence[Token], at: int) -> int:
-    """Behind the parenthesis that closes the one at a number."""
-    depth = 0
-    for number in range(at, len(seen)):
-        depth += {"(": 1, ")": -1}.get(seen[number].written, 0)
-        if not depth:
-            return number + 1
-    return len(seen)
-
-
-def _named(seen: Sequence[Token], columns: Mapping[str, Any]) -> dict[str, str]:
-    """Inputs by the names that they have in the query; empty texts by those of subqueries and of what WITH gives."""
-    named = {name: name for name in columns}
-    for at, token in enumerate(seen):
-        end = at + 1
-        if token.written == "(" and at + 1 < len(seen) and seen[at + 1].name in ("select", "with"):
-            end = _closed(seen, at)
-            if at > 1 and seen[at - 1].name == "as":
-                named.setdefault(seen[at - 2].name, "")
-        rest = [each for each in seen[end : end + 2] if each.name != "as"][:1]
-        if rest and rest[0].name and rest[0].name not in _NO_ALIAS and (end > at + 1 or token.name in named):
-            named[rest[0].name] = named.get(token.name, "")
-    return named
-
-
-def _compared(seen: Sequence[Token], side: _Side, sides: Mapping[int, _Side]) -> Iterator[tuple[str, _Side]]:
-    """What a column is compared with, and how: as if the column stood to the left."""
-    words = [each.written.lower() for each in seen[side.end :]]
-    skipped = next((n for n, word in enumerate(words) if word != "not"), 0)
-    words = words[skipped:]
-    at = side.end + skipped
-    if words[:1] == ["is"] and words[1:2] == ["not"]:
-        at, words = at + 1, ["is", *words[2:]]
-    if words and words[0] in _OPERATORS and at + 1 in sides:
-        yield words[0], sides[at + 1]
-    elif words[:1] == ["between"] and at + 1 in sides:
-        yield ">=", sides[at + 1]
-        last = sides.get(sides[at + 1].end + 1)
-        if last is not None:
-            yield "<=", last
-    elif words[:2] == ["in", "("] and words[2:3] not in (["select"], ["with"], ["values"]):
-        end = at + words.index(")") if ")" in words else len(seen)
-        yield from (("=", each) for number, each in sides.items() if at + 1 < number < end)
-    before = seen[side.begin - 1].written if side.begin else ""
-    if before == "(" and side.begin > 1 and seen[side.begin - 2].name in _FIRST_KNOWN and all(map(_form, side.kinds)):
-        end = _closed(seen, side.begin - 1)
-        yield from (("=", each) for number, each in sides.items() if side.begin < number < end)
-    other = next((each for each in sides.values() if each.end == side.begin - 1 and not each.kinds), None)
-    if before in _OPERATORS and other is not None:
-        yield _FLIPPED.get(before, before), other
-
-
-def _wrong(column: _Side, sign: str, other: _Side) -> tuple[str, str] | None:
-    found = [_wrong_of(column, kind, sign, other, also) for kind in column.kinds for also in other.kinds or (None,)]
-    return next((each for each in found if each is not None), None)
-
-
-def _wrong_of(
-    column: _Side, kind: ColumnType, sign: str, other: _Side, also: ColumnType | None
-) -> tuple[str, str] | None:
-    """Say what is wrong where a column of one type is compared with one of another, or with a text."""
-    form, name = _form(kind), column.text
-    if also is not None:
-        theirs = _form(also)
-        if not form or not theirs or form == theirs:
-            return None
-        message = f"compares `{name}`, {kind}, with `{other.text}`, {also}: texts of two forms to SQLite"
-        for short, long, which in ((form, theirs, name), (theirs, form, other.text)):
-            if long.startswith(short):
-                return message, f"bring both to one form: `{which} || '{long[len(short) :]}'`"
-        return message, "bring both to one form, as with `date(…)`"
-    if not form:
-        if kind.id == "bool" and other.text not in ("0", "1"):
-            return f"compares `{name}`, bool, with {other.written}, a text to SQLite", "write `true` or `false`"
-        is_number = kind.is_integer or kind.is_float or kind.id in ("decimal128", "duration")
-        if is_number and not _NUMBER.fullmatch(other.text):
-            return f"compares `{name}`, {kind}, with {other.written}, a text to SQLite", "write a number"
-        return None
-    if re.fullmatch(re.sub("0", r"\\d", form.replace(".", r"\.")), other.text) or not _MOMENT.fullmatch(other.text):
-        return None
-    rest = form[len(other.text) :]
-    begins = _BEGINNING.fullmatch(other.text) and re.sub(r"\d", "0", other.text) + rest == form
-    if begins and sign in _BY_BEGINNING:
-        return None
-    message = f"compares `{name}`, {kind}, with {other.written}: texts of two forms to SQLite"
-    if not begins:
-        return message, f"write a text of the form `{form}`"
-    is_literal = other.written.startswith("'")
-    return message, f"write '{other.text}{rest}'" if is_literal else f"write `{other.written} || '{rest}'`"
-
-
-def _form(kind: ColumnType) -> str:
-    """What a moment of a type looks like in SQLite, with zeros for digits; empty for what is no text there."""
-    kind = kind.item if kind.id == "dictionary" else kind
-    match kind.id:
-        case "date32":
-            return "0000-00-00"
-        case "timestamp":
-            return f"0000-00-00 00:00:00{_FRACTION[str(kind.unit)]}{'Z' if kind.timezone else ''}"
-        case "time32" | "time64":
-            return f"00:00:00{_FRACTION[str(kind.unit)]}"
-    return ""
+def _renamed(columns: _Columns, names: Sequence[str]) -> _Columns:
+    if columns is None or not names:
+        return columns
+    return [(name, values) for name, (_, values) in zip(names, columns, strict=False)]

@@ -7,7 +7,9 @@ In the patterns below, `{one|other}` is one of these: a value of a kind (`int`),
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from random import Random
+from typing import NamedTuple
 
 #: The columns of the table `a`, and DuckDB's query of its rows.
 COLUMNS = """\
@@ -193,29 +195,59 @@ _QUERIES = (
 )
 
 
+class Grammar(NamedTuple):
+    """What queries are made of: patterns, by the kind of the value where they are of one.
+
+    Attributes:
+        columns: The columns of each kind.
+        values: Patterns of values.
+        any: Of values of any kind.
+        ordered: Of values of any kind that has a greatest.
+        near: What is compared with each kind.
+        tests: Conditions.
+        aggregates: Aggregates, beside the greatest and least of any kind.
+        queries: Queries; `SOME` and `VALUE` are the same wherever they stand.
+    """
+
+    columns: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, tuple[str, ...]]
+    any: tuple[str, ...]
+    ordered: tuple[str, ...]
+    near: Mapping[str, str]
+    tests: tuple[str, ...]
+    aggregates: Mapping[str, tuple[str, ...]]
+    queries: tuple[str, ...]
+
+
+IN_COMMON = Grammar(_COLUMNS, _VALUES, _ANY, _ORDERED, _NEAR, _TESTS, _AGGREGATES, _QUERIES)
+
+
 class QueryMaker:
     """Makes queries of `id`, a whole number, and `v`.
 
     Args:
         chance: What it draws from.
+        grammar: What they are made of.
     """
 
-    def __init__(self, chance: Random) -> None:
+    def __init__(self, chance: Random, grammar: Grammar = IN_COMMON) -> None:
+        self._grammar = grammar
         self._one = chance.choice
         self._chance = chance
 
-    def query(self) -> tuple[str, str]:
-        """A query, and the kind of its `v`."""
-        kind = self._kind()
+    def query(self, kind: str | None = None) -> tuple[str, str]:
+        """A query, and the kind of its `v`: the one that is asked for, or any."""
+        kind = kind or self._kind()
         value, some = self._value(kind, 2, "x"), self._value(self._kind(), 1, "x")
-        text = self._filled(self._one(_QUERIES), kind, 2, "x")
+        text = self._filled(self._one(self._grammar.queries), kind, 2, "x")
         return text.replace("VALUE", value).replace("SOME", some), kind
 
     def _kind(self) -> str:
-        return self._one(tuple(_VALUES))
+        return self._one(tuple(self._grammar.values))
 
     def _value(self, kind: str, depth: int, table: str) -> str:
-        patterns = (*_VALUES[kind], *_ANY, *(_ORDERED if kind != "bool" else ()))
+        of = self._grammar
+        patterns = (*of.values[kind], *of.any, *(of.ordered if kind != "bool" else ()))
         return self._filled(self._one(patterns if depth > 0 else ("{=same}",)), kind, depth - 1, table)
 
     def _filled(self, pattern: str, kind: str, depth: int, table: str) -> str:
@@ -228,20 +260,23 @@ class QueryMaker:
                 case "sign":
                     return self._one(("=", "<>", "<", "<=", ">", ">=", "is distinct from", "is not distinct from"))
                 case "test":
-                    return self._filled(self._one(_TESTS), self._kind(), depth - 1, of)
+                    return self._filled(self._one(self._grammar.tests), self._kind(), depth - 1, of)
                 case "aggregate":
-                    patterns = _AGGREGATES.get(kind, ()) + (() if kind == "bool" else ("{max|min}({same})",))
+                    patterns = self._grammar.aggregates.get(kind, ()) + (
+                        () if kind == "bool" else ("{max|min}({same})",)
+                    )
                     return self._filled(self._one(patterns), kind, depth - 1, of)
                 case "same":
                     wanted = kind
                 case "near":
-                    wanted = self._one(_NEAR.get(kind, kind).split("|"))
+                    wanted = self._one(self._grammar.near.get(kind, kind).split("|"))
+                    is_column, wanted = is_column or wanted.startswith("="), wanted.removeprefix("=")
                 case "any":
                     wanted = self._kind()
-                case found if found in _VALUES:
+                case found if found in self._grammar.values:
                     wanted = found
                 case _:
                     return name
-            return f"{of}.{self._one(_COLUMNS[wanted])}" if is_column else self._value(wanted, depth, of)
+            return f"{of}.{self._one(self._grammar.columns[wanted])}" if is_column else self._value(wanted, depth, of)
 
         return re.sub(r"\{([^{}]*)\}", drawn, pattern)

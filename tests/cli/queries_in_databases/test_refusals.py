@@ -132,11 +132,15 @@ SEEN = """\
       tm: "time64[us]"
       ok: bool
       s: string
+      took: "duration[s]"
+      spent: "duration[ms]"
+      bytes: binary
   other: {kind: source, storage: raw, columns: {id: int64, sec: "timestamp[ms]"}}
 """
 
 
 SEC = "write '2024-01-01 00:00:00'"
+PARTS = "write `julianday(…)` for its days, `strftime('%Y', …)` for a part, or `date(…, '+1 day')`"
 #: Conditions that SQLite takes for others than they are, and what to write; nothing where it does not.
 COMPARISONS = [
     ("wall > '1970-01-01 00:00:00'", "write '1970-01-01 00:00:00.000000'"),
@@ -146,8 +150,8 @@ COMPARISONS = [
     ("'1970-01-01' < wall", "write '1970-01-01 00:00:00.000000'"),
     ("wall <= $since", "write '2024-01-01 00:00:00.000000'"),
     ("wall is not '2024-01-01T00:00:00'", "write a text of the form `0000-00-00 00:00:00.000000`"),
-    ("wall > datetime('2024-01-01', '-1 day')", "write `datetime(…) || '.000000'`"),
-    ("sec > current_date", "write `current_date || ' 00:00:00'`"),
+    ("wall > datetime('2024-01-01', '-1 day')", "bring both to one form: `datetime(…) || '.000000'`"),
+    ("sec > current_date", "bring both to one form: `current_date || ' 00:00:00'`"),
     ("tm > '00:00:00'", "write '00:00:00.000000'"),
     ("day = '2024-01-01 00:00:00'", "write a text of the form `0000-00-00`"),
     ("day < wall", "bring both to one form: `day || ' 00:00:00.000000'`"),
@@ -176,9 +180,50 @@ COMPARISONS = [
     ("id <> ''", "write a number"),
     ("wall >= '1970-01-01' and wall < '1970-01-02 00:00:00' and '2000-01-01' <= wall", ""),
     ("wall not between '1970-01-01 00:00' and '1970-01-02 00:00:00.000000'", ""),
-    ("date(wall) = '2024-01-01' and wall || '' > '2024-01-01' and datetime(sec) = sec and day > $since", ""),
+    ("wall || '' > '2024-01-01'", "write '2024-01-01 00:00:00.000000'"),
+    ("max(wall) over () < 2024", "write a text of the form `0000-00-00 00:00:00.000000`"),
+    ("time(wall) > '10:00'", "write '10:00:00'"),
+    ("max((x.wall), '2024-01-01') is null", "write '2024-01-01 00:00:00.000000'"),
+    ("coalesce(s, sec) > '2'", "write `datetime(s)`"),
+    ("coalesce(id, '') = 0 or length(x.wall) > 2", "write a number"),
+    ("case id when 1 then sec else wall end is null", "bring both to one form: `sec || '.000000'`"),
+    ("case when ok then sec else '2024-01-01 00:00:00' end = '2024-01-01'", SEC),
+    ("case sec when '2024-01-01' then 1 end = 1", SEC),
+    ("nullif(sec, '2024-01-01') is null", SEC),
+    ("iif(ok, sec, null) = '2024-01-01'", SEC),
+    ("id in (select id from (select id, max(sec) over (order by id) w from seen) where w = '2024-01-01')", SEC),
+    ("id in (select z.id from (select 1 as id, '2024-01-01' as b union all values (2, '2025')) z where b = day)", ""),
+    ("(id, sec) in (select id, day from seen)", "bring both to one form: `(select day …) || ' 00:00:00'`"),
+    ("sec in (values ('2024-01-01'))", SEC),
+    ("sec not in (select day from seen)", "bring both to one form: `(select day …) || ' 00:00:00'`"),
+    (
+        "id in (select id from (select id, day d from seen union select id, sec from seen))",
+        "bring both to one form: `day || ' 00:00:00'`",
+    ),
+    (
+        "id in (with recursive r(i, d) as (select 1, day from seen union all select i + 1, sec from r, seen)"
+        " select i from r)",
+        "bring both to one form: `day || ' 00:00:00'`",
+    ),
+    ("substr(sec, 1, 10) = wall", "bring both to one form: `substr(…) || ' 00:00:00.000000'`"),
+    ("strftime('%Y-%m-%d', sec) = wall", "bring both to one form: `strftime(…) || ' 00:00:00.000000'`"),
+    ("strftime('%Y', sec) = 2024", "write `cast(strftime(…) as integer)`"),
+    ("sec - wall > 1 or day + 1 > day or sum(day) > 1 or cast(day as integer) = 2024", PARTS),
+    ("cast(wall as date) = '2024-01-01'", "write `date(…)`"),
+    ("cast(s as string) = ''", "write `cast(… as text)`"),
+    ("took > spent", "bring both to one unit: `took * 1000`"),
+    ("coalesce(took, spent) is null or took + spent > 0", "bring both to one unit: `took * 1000`"),
+    ("ok or 'true'", "compare it, or write `is not null`"),
+    ("iif(s, 1, 0) = 1", "compare it, or write `is not null`"),
+    ("bytes = 'a'", "write `x'…'` or `cast(… as blob)`"),
+    ("sec = json_extract(s, '$.a')", "write `datetime(json_extract(…))`"),
+    ("date(wall) = '2024-01-01' and datetime(sec) = sec and day > $since and wall >= day and sec <= wall", ""),
     ("day || ' 00:00:00.000000' < wall and day >= '2024' and wall < 2024 and s > '2024-01-01'", ""),
-    ("ok = true and ok = '1' and id > '5' and time(wall) > '10:00' and wall like '2024-01-01'", ""),
+    (
+        "day || ' ' || '00:00:00' = sec and strftime('%Y-%m-%d %H:%M:00', wall) = sec and substr(tm, 1, 5) = '10:00'",
+        "",
+    ),
+    ("ok = true and ok = '1' and id > '5' and wall like '2024-01-01' and took * 1000 > spent * 1", ""),
     ("id in (select id from (select date(wall) as wall from seen) where wall > '2024-01-01')", ""),
     (
         "id in (select z.id from (select id, date(wall) as wall from seen) as z where max(z.wall, '') > '2024-01-01')",
@@ -188,9 +233,8 @@ COMPARISONS = [
         "id in (with z (id, wall) as (select id, date(wall) from seen) select z.id from z where z.wall = '2024-01-01')",
         "",
     ),
-    ("max((x.wall), '2024-01-01') > '2024-01-01' and (x.wall) || '' > '2024-01-01' and (wall) >= ('2024-01-01')", ""),
-    ("coalesce(s, sec, '2024') > '2' and coalesce(id, '') = 0 and coalesce(day, '1970-01-01') = '2024-01-01'", ""),
-    ("length(x.wall) > '2' and (select date(max(sec)) from seen) = '2024-01-01'", ""),
+    ("max((x.day), '2024-01-01') > '2024-01-01' and (wall) >= ('2024-01-01') and coalesce(day, '') = ''", ""),
+    ("coalesce(day, '1970-01-01') = '2024-01-01' and (select date(max(sec)) from seen) = '2024-01-01'", ""),
 ]
 
 
@@ -203,7 +247,7 @@ def test_comparisons_of_texts_in_sqlite_are_found(
         + "".join(
             f"  t{number}:\n    engine: storage\n    inputs: [seen, other]\n    sql: |\n"
             f"      select id from seen as x\n      where {where}\n    columns: {{id: int64}}\n"
-            + ("    params: {since: '2024-01-01'}\n" if "$" in where else "")
+            + ("    params: {since: '2024-01-01'}\n" if "$since" in where else "")
             for number, (where, _) in enumerate(COMPARISONS)
         )
     )
@@ -213,6 +257,38 @@ def test_comparisons_of_texts_in_sqlite_are_found(
     assert found == dict(COMPARISONS)
     text = database.folder.read("lakehouse.yaml").splitlines()
     assert all("where" in text[each["line"] - 1] for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "hint"),
+    [
+        (
+            "select max(took) as spent from seen",
+            "stores `max(took)`, duration[s], as `spent`, duration[ms]",
+            "declare `spent` as duration[s]",
+        ),
+        ("select (took as spent from seen", "is not understood", "correct it or write it another way"),
+        (f"select {' + '.join(['took'] * 900)} as spent from seen", "is not understood", "or remove `engine: storage`"),
+        ("select max(took) * 1000 as spent from seen", "", ""),
+    ],
+)
+def test_durations_in_sqlite_keep_their_unit(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, sql: str, message: str, hint: str
+) -> None:
+    database = made("sqlite", request, folder)
+    database.declare(
+        "  seen: {kind: source, storage: raw, columns: {took: 'duration[s]'}}\n"
+        f"  most:\n    engine: storage\n    inputs: [seen]\n    sql: {sql}\n    columns: {{spent: 'duration[ms]'}}\n"
+    )
+    database.run("CREATE TABLE seen (took INTEGER)")
+    database.run("INSERT INTO seen VALUES (3), (5)")
+    ran = cli("run")
+    if message:
+        assert ran.code == 3
+        assert message in ran.err
+        assert hint in ran.err
+    else:
+        assert database.rows("most") == [("5000",)]
 
 
 @pytest.mark.parametrize("keys", ["", "    columns: {customer: string}\n    extra_columns: drop\n"])
