@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import PurePath
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from distributed import Client, get_worker, secede
@@ -25,6 +25,8 @@ from lakehouse_cli.executors.clusters.worker import BEGUN, SPREADS, answer
 # Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
 # may be busy: where it goes, so does the connection.
 _CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
+# Beyond these, for what keeps no time.
+_MARGIN_S = 2.0
 # Bytes up to which an answer is said; the scheduler keeps some of what is said.
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there.
@@ -55,10 +57,22 @@ class DaskEngine(Engine):
     def _connected(self, seconds: float = _CONNECT_S) -> Any:
         # Versions are compared by the run itself, in words.
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)
+        made: SimpleQueue[Any] = SimpleQueue()
+
+        def make() -> None:
+            try:
+                made.put(Client(self.address, timeout=seconds, set_as_default=False, name="lakehouse"))
+            except Exception as error:  # noqa: BLE001  # a server of something else has it ask for exabytes, for one
+                made.put(error)
+
+        # What takes the connection and says nothing is waited for without an end, whatever its timeout.
+        threading.Thread(target=make, name="lakehouse connecting", daemon=True).start()
         try:
-            client = Client(self.address, timeout=seconds, set_as_default=False, name="lakehouse")
-        except Exception as error:  # a server of something else has it ask for exabytes, for one
-            raise self._lost() from error
+            client = made.get(timeout=seconds + _MARGIN_S)
+        except Empty:
+            raise self._lost() from None
+        if isinstance(client, Exception):
+            raise self._lost() from client
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)
         return client

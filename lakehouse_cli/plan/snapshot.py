@@ -89,20 +89,33 @@ class StoredEnvironment(Struct, frozen=True):
             DataError: What is stored is not as declared.
             StorageError: It was stored in another form than is declared now, as another table, or cannot be read.
         """
-        table, look = self.tables[name], _Look(self, {})
-        if table.kind == "computed":
-            manifest = look.manifest(name)
-            if isinstance(manifest, UnreachableError):
-                raise manifest  # which was waited for already
-            misread = next(filter(None, look.other_form(name)), None)
-            if misread is not None:
-                raise misread
+        table = self.tables[name]
+        look = self._readable(name)
         try:
             return scan(self.storages[table.storage], table, table.columns).table()
         except MissingDataError as error:
             if table.kind == "computed" and look.manifest(name) is not None:
                 raise gone_data(error, table, look.uri(table)) from error
             raise
+
+    def pieces(self, name: str) -> Iterator[pa.Table]:
+        """Read a table as it is declared, piece by piece; raises what `read` does."""
+        self._readable(name)
+        table = self.tables[name]
+        pieces, _ = scan(self.storages[table.storage], table, table.columns).pieces_with_content(())
+        return pieces()
+
+    def _readable(self, name: str) -> _Look:
+        """Look at a table that is to be read as it is declared; raises why it cannot be."""
+        look = _Look(self, {})
+        if self.tables[name].kind == "computed":
+            manifest = look.manifest(name)
+            if isinstance(manifest, UnreachableError):
+                raise manifest  # which was waited for already
+            misread = next(filter(None, look.other_form(name)), None)
+            if misread is not None:
+                raise misread
+        return look
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.

@@ -398,21 +398,9 @@ class PartitionIndex:
             if digest is None:
                 digest = digests[id(record.shared)] = xxh3_64_hexdigest(_encoded(record.shared))
                 lines.append(_encoded(_SharedLine(digest, record.shared)))
-            lines.append(
-                _encoded(
-                    _PartitionLine(
-                        partition.values,
-                        record.content_hash,
-                        record.rows,
-                        record.bytes,
-                        record.modified_ns,
-                        record.recipe,
-                        digest,
-                        record.rest,
-                        record.keys,
-                    )
-                )
-            )
+            stored = record.content_hash, record.rows, record.bytes, record.modified_ns, record.recipe
+            line = _PartitionLine(partition.values, *stored, digest, record.rest, record.keys)
+            lines.append(_encoded(line))
         return b"\n".join((*lines, b""))
 
 

@@ -170,3 +170,19 @@ def test_sensitive_columns_are_not_recorded(recorded: ProjectFolder, cli: Cli) -
     assert "1e+300" not in recorded.read("lakehouse.yaml")
     assert "{id: '', n: 0}" not in recorded.read("lakehouse.yaml").partition("expect")[0]
     assert cli("test").code == 0
+
+
+def test_table_stored_in_another_way_is_not_recorded(recorded: ProjectFolder, cli: Cli) -> None:
+    recorded.edit(
+        "lakehouse.yaml", "# at the end\n", "  low: {inputs: [best], columns: {id: string, n: int64}}\n# at the end\n"
+    )
+    recorded.add("transforms.py", "\ndef low(best):\n    return best\n")
+    assert cli("run").code == 0
+    recorded.edit(
+        "lakehouse.yaml", "    params: {top: 2}   # two\n", "    options: {null_values: ['4']}\n    params: {top: 2}\n"
+    )
+    before = recorded.read("lakehouse.yaml")
+    found = cli("test", "low", "--record", "as stored")
+    assert found.code != 0
+    assert "`best` was stored in another way than it is declared now" in found.err
+    assert recorded.read("lakehouse.yaml") == before

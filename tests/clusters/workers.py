@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import threading
 
@@ -157,6 +158,11 @@ def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster:
         folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(server.server_address[1])))
         ran = cli("run")
         server.shutdown()
+    assert ran.code == 1
+    assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
+        folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(mute.getsockname()[1])))
+        ran = cli("run")
     assert ran.code == 1
     assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
 

@@ -21,7 +21,6 @@ from lakehouse_cli.operations.transform_tests.yaml_rows import quoted_text, yaml
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.close_names import did_you_mean
 
 # Another year, month, day and weekday, hour, minute and second.
@@ -226,11 +225,9 @@ def _check_recordable(code: ProjectCode, table: Table) -> None:
 
 def _first_rows(stored: StoredEnvironment, name: str, rows: int) -> pa.Table:
     """The first rows of a stored table."""
-    table = stored.tables[name]
-    pieces, _ = scan(stored.storages[table.storage], table, table.columns).pieces_with_content(())
     kept: list[pa.Table] = []
     count = 0
-    reading = pieces()
+    reading = stored.pieces(name)
     for piece in reading:
         kept.append(piece.slice(0, rows - count))
         count += kept[-1].num_rows
