@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,8 @@ def enforced_result(
             return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns, others=job.keys)
-        _check_dimensions(job, enforced.table)
+        with _dimensions(job) as check_dimensions:
+            check_dimensions(enforced.table)
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)
@@ -114,21 +115,22 @@ def kept_pieces(
         schema = pa.schema([])
         rows = 0
         try:
-            for piece in result:
-                schema = piece.schema
-                rows += piece.num_rows
-                kept = enforcement.piece(piece)
-                if kept is None:
-                    continue
-                _check_dimensions(job, kept)
-                if first is None:
-                    first = kept.schema
-                    _check_order(first, table)
-                    _check_undeclared(job, storage, kept)
-                elif kept.schema != first:
-                    raise _other_types(table, place.folder, rows - kept.num_rows, first, kept.schema)
-                yield kept
-            enforcement.finish()
+            with _dimensions(job) as check_dimensions:
+                for piece in result:
+                    schema = piece.schema
+                    rows += piece.num_rows
+                    kept = enforcement.piece(piece)
+                    if kept is None:
+                        continue
+                    check_dimensions(kept)
+                    if first is None:
+                        first = kept.schema
+                        _check_order(first, table)
+                        _check_undeclared(job, storage, kept)
+                    elif kept.schema != first:
+                        raise _other_types(table, place.folder, rows - kept.num_rows, first, kept.schema)
+                    yield kept
+                enforcement.finish()
         except ContractError as error:
             raise explained(error, table, place.folder, schema) from None
 
@@ -139,16 +141,21 @@ def kept_pieces(
     return iter([found]) if isinstance(found, pa.Table) else found
 
 
-def _check_dimensions(job: Job, piece: pa.Table) -> None:
-    """Judge the columns of a partition that are dimensions.
+@contextmanager
+def _dimensions(job: Job) -> Iterator[Callable[[pa.Table], None]]:
+    """Judge the columns of a partition that are dimensions: piece by piece in the block, and as a whole at its end.
 
     Raises:
         ContractError: A row is of another partition.
     """
-    if job.periods:
-        from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+    if not job.periods:
+        yield lambda _: None
+        return
+    from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
-        DimensionColumns(job.table, job.periods).check(piece)
+    with closing(DimensionColumns(job.table, job.periods)) as dimensions:
+        yield dimensions.check
+        dimensions.finish()
 
 
 def _check_undeclared(job: Job, storage: AssetStorage, piece: pa.Table) -> None:

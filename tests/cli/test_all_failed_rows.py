@@ -238,3 +238,28 @@ def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: C
         assert {row["values"]["text"] for row in rows} <= {"word", "${LAKE_SECRET}"}
         assert {row["values"]["e"] for row in rows} == {"***"}
         Path("seen").unlink()
+
+
+@pytest.mark.parametrize("pieces", ["", ".to_batches(max_chunksize=400)"])
+def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pieces: str) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: p\nmodule: transforms\n"
+        "dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-02}}\n"
+        "tables:\n  daily: {partitions: [day], inputs: [], columns: {day: date32, id: int64}}\n",
+    )
+    kind = "Iterator[pa.RecordBatch]" if pieces else "pa.Table"
+    folder.write(
+        "transforms.py",
+        "from collections.abc import Iterator\nimport datetime as dt\nimport pyarrow as pa\n\n"
+        f"def daily() -> {kind}:\n"
+        "    days = [dt.date(2024, 1, 1 + row % 2) for row in range(3000)]\n"
+        "    table = pa.table({'day': days, 'id': range(3000)})\n"
+        f"    return {'iter' if pieces else ''}(table{pieces})\n",
+    )
+    assert cli("run", "--executor", "serial").code == 1
+    found = cli("show", "daily", "--failed", "-o", "json").json
+    assert (found["count"], found["left_out"]) == (3000, 0)
+    shown = [(row["partition"], row["row"], row["values"]["id"]) for row in found["rows"]]
+    expected = [(day, row + 1, str(row)) for day, first in (("01", 1), ("02", 0)) for row in range(first, 3000, 2)]
+    assert [(key["day"][-2:], row, value) for key, row, value in shown] == expected

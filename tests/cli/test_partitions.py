@@ -237,7 +237,7 @@ def test_dimension_that_is_a_column_is_filled_in(folder: ProjectFolder, cli: Cli
     failed = cli("run")
     assert failed.code == 1
     assert "column `region` has values other than `a b`, which is its partition's" in failed.err
-    assert "row 1: eu" in failed.err
+    assert "row 1 (day 2024-01-31, id 1): eu" in failed.err
 
 
 def test_transform_takes_its_partition(sales: ProjectFolder, cli: Cli) -> None:
