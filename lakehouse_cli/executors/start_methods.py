@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from typing import Any
 
 from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.executors.worker import LEADERS, serve_forked
-from lakehouse_cli.executors.worker_process import WorkerProcess
+from lakehouse_cli.executors.worker_process import WorkerProcess, WrittenLines
 
 
 def can_fork() -> bool:
@@ -24,19 +25,20 @@ def can_fork() -> bool:
     return sys.platform == "linux" and alone
 
 
-def start(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:
+def start(prepare: Callable[[], None] | None, *, fork: bool, takes_written: bool = False) -> WorkerProcess:
     """Start a process that serves.
 
     Args:
         prepare: What it does first.
         fork: Whether as a copy of this one.
+        takes_written: Whether what it writes past Python is said as its prints are; of one that is started anew.
 
     Raises:
         OSError: The system allows none.
     """
     line, theirs = multiprocessing.Pipe()
     their_end, end = multiprocessing.Pipe(duplex=False)
-    begin = _forked if fork else _anew
+    begin = _forked if fork else partial(_anew, WrittenLines() if takes_written else None)
     with theirs, their_end, interrupts_held_back():
         return begin(line, end, theirs, their_end, prepare)
 
@@ -51,19 +53,33 @@ def _forked(
 
 
 def _anew(
-    line: Connection, end: Connection, theirs: Connection, their_end: Connection, prepare: Callable[[], None] | None
+    written: WrittenLines | None,
+    line: Connection,
+    end: Connection,
+    theirs: Connection,
+    their_end: Connection,
+    prepare: Callable[[], None] | None,
 ) -> WorkerProcess:
-    process = new_python("lakehouse_cli.executors.worker", "serve_anew", theirs, their_end)
+    streams = (None, None) if written is None else written.descriptors
+    try:
+        process = new_python("lakehouse_cli.executors.worker", "serve_anew", theirs, their_end, streams=streams)
+    except OSError:
+        if written is not None:
+            written.close()
+        raise
     with suppress(BrokenPipeError, ConnectionResetError):  # it has ended; the first work for it fails
         line.send((sys.argv, prepare))
-    return WorkerProcess(line, end, process.pid, process.poll)
+    return WorkerProcess(line, end, process.pid, process.poll, written)
 
 
-def new_python(module: str, function: str, *connections: Connection) -> subprocess.Popen[bytes]:
+def new_python(
+    module: str, function: str, *connections: Connection, streams: tuple[int | None, int | None] = (None, None)
+) -> subprocess.Popen[bytes]:
     """Start a new Python that finds the modules that this one finds, and calls a function with its descriptors.
 
     A process that `multiprocessing` spawns runs the program's main module again: that of a script without a guard
-    begins another run, and that of a script from stdin is not there.
+    begins another run, and that of a script from stdin is not there. Its `streams` are stdout and stderr, those of this
+    process where they are None.
 
     Raises:
         OSError: The system allows none.
@@ -73,7 +89,11 @@ def new_python(module: str, function: str, *connections: Connection) -> subproce
     code = f"import sys; sys.path[:] = {path!a}; from {module} import {function}; {function}(*{descriptors})"
     flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
     return subprocess.Popen(  # noqa: S603  # Python, and what is ours
-        [get_executable(), *flags, "-c", code], stdin=subprocess.DEVNULL, pass_fds=descriptors
+        [get_executable(), *flags, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=streams[0],
+        stderr=streams[1],
+        pass_fds=descriptors,
     )
 
 

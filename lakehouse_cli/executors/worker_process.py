@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -17,6 +18,7 @@ from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, Wor
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.progress import tell
 from lakehouse_cli.executors.threads import Work
+from lakehouse_cli.text.printing import PipedLines
 
 # For the system to take away one that was killed.
 _LEAVING_S = 5.0
@@ -39,6 +41,45 @@ def always() -> bool:
     return True
 
 
+class WrittenLines:
+    """What a process, and those that it starts, write to stdout and stderr past Python.
+
+    It is read here, so that what a process wrote just before it died is there too.
+
+    Attributes:
+        descriptors: What the process is given as stdout and stderr.
+
+    Raises:
+        OSError: There can be no more pipes.
+    """
+
+    def __init__(self) -> None:
+        self._say: Callable[[str, Any], None] | None = None
+        self._pipes = [PipedLines(partial(self._take, kind)) for kind in ("stdout", "stderr")]
+        self.descriptors = self._pipes[0].descriptor, self._pipes[1].descriptor
+
+    def _take(self, kind: str, line: str) -> None:
+        if (say := self._say) is not None:
+            with suppress(Exception):  # who does not read on would have the process wait for ever
+                say(kind, line)
+
+    @contextmanager
+    def said(self, say: Callable[[str, Any], None]) -> Iterator[None]:
+        """Say the lines that are written within the block; others are dropped, as they belong to no work."""
+        self._say = say
+        try:
+            yield
+        finally:
+            for pipe in self._pipes:
+                pipe.end_lines()
+            self._say = None
+
+    def close(self) -> None:
+        """Read no more."""
+        for pipe in self._pipes:
+            pipe.close()
+
+
 class WorkerProcess(Struct, frozen=True):
     """A process that was started.
 
@@ -47,12 +88,14 @@ class WorkerProcess(Struct, frozen=True):
         end: Ends it, by a message or as it closes.
         number: The system's.
         exit_code: Returns its exit code: minus the signal that killed it, None while it lives.
+        written: What it writes past Python; None where that goes to where this process writes.
     """
 
     line: Connection
     end: Connection
     number: int
     exit_code: Callable[[], int | None]
+    written: WrittenLines | None = None
 
     def compute(
         self,
@@ -66,7 +109,8 @@ class WorkerProcess(Struct, frozen=True):
         Args:
             work: The function and its arguments.
             on_begun: Called when the process has begun it.
-            say: Takes what it prints (`stdout`, `stderr`), line by line, and how far it is (`progress`).
+            say: Takes what it prints (`stdout`, `stderr`), line by line, and how far it is (`progress`); in several
+                threads where what it writes past Python is taken.
             is_wanted: Asked now and then whether somebody still waits for the work.
 
         Raises:
@@ -74,6 +118,12 @@ class WorkerProcess(Struct, frozen=True):
             WorkerTimeoutError: It was over its time.
             WorkUnwantedError: Nobody waits for it any more.
         """
+        with nullcontext() if self.written is None else self.written.said(say):
+            return self._compute(work, on_begun, say, is_wanted)
+
+    def _compute(
+        self, work: Work, on_begun: Callable[[], None], say: Callable[[str, Any], None], is_wanted: Callable[[], bool]
+    ) -> Any:
         limit = None
         looked = time.monotonic()
         try:
@@ -150,6 +200,8 @@ class WorkerProcess(Struct, frozen=True):
         for connection in (self.line, self.end):
             with suppress(OSError):
                 connection.close()
+        if self.written is not None:
+            self.written.close()
 
 
 def _death(exit_code: int | None) -> str:

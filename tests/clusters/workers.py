@@ -34,6 +34,7 @@ import pyarrow as pa
 
 def place() -> pa.Table:
     print("computed with", os.environ.get("LAKE_TOKEN"))
+    os.system("echo shell $LAKE_TOKEN; echo shell errors $LAKE_TOKEN >&2")
     logging.warning("logged with %s", os.environ.get("LAKE_TOKEN"))
     return pa.table({"folder": [os.getcwd()], "module": [__file__]})
 """
@@ -93,6 +94,8 @@ def test_worker_that_differs_is_given_nothing(folder: ProjectFolder, cli: Cli, c
         assert "is given nothing: it has no lakehouse-cli" in ran.err
         assert "computed with ${LAKE_TOKEN}" in ran.err
         assert "logged with ${LAKE_TOKEN}" in ran.err
+        assert "shell ${LAKE_TOKEN}" in ran.err
+        assert "shell errors ${LAKE_TOKEN}" in ran.err
         assert "t0k3n-of-the-worker" not in ran.err + ran.out
     stored = (folder.path / "data" / "t0k3n-of-the-worker" / "place.csv").read_text()
     assert f"{cluster.folder}/worker-2" in stored

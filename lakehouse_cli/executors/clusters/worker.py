@@ -163,7 +163,7 @@ class _Round:
         if self._process is None:
             return
         try:
-            self._process.compute(threads.Work(Future(), rest, (), None), _nothing, is_wanted=self._is_wanted)
+            self._process.compute(threads.Work(Future(), rest, (), None), _nothing, self._say_masked, self._is_wanted)
         except Exception:  # noqa: BLE001  # it has no more to say
             self._end_process()
         else:
@@ -277,7 +277,8 @@ class _Processes:
             gone, self._idle = self._idle[:-_MOST_IDLE], self._idle[-_MOST_IDLE:]
         for _, _, process in gone:
             end(process)
-        return start(partial(prepared, threads, partial(prepare, place)), fork=False)
+        # What it writes past Python would be in the worker's own log, where nothing is masked.
+        return start(partial(prepared, threads, partial(prepare, place)), fork=False, takes_written=True)
 
     def put_back(self, place: Path, process: WorkerProcess) -> None:
         """Keep one for the next piece of work."""

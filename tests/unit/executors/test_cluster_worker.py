@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pytest
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError
 from lakehouse_cli.executors.clusters.bundle import Bundle
@@ -71,6 +73,35 @@ def test_unwanted_work_that_prints_all_the_time_is_ended(tmp_path: Path) -> None
     answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
     found = unpack_answers(answer(message((keep_printing, 4.0)), str(tmp_path), is_wanted=lambda: False))
     assert found[0].kind == "late"
+
+
+def write_secret(line: str) -> None:
+    """Print, have a program write to stdout and stderr, leave a line without its end, and end the process if asked."""
+    print("printed", os.environ["PGPW"])
+    os.system("echo shell $PGPW; echo errors $PGPW >&2; printf rest$PGPW >&2")
+    if line == "last":
+        os.write(2, f"\nlast {os.environ['PGPW']}\n".encode())
+        os._exit(3)
+
+
+def test_what_programs_write_is_said_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As prints are, each line with its own work, also what a process writes as it dies; the worker's log has none."""
+    monkeypatch.setenv("PGPW", "hunter2/horse")
+    bundle = Bundle(Bundle.of(None).prepare, variables=("PGPW",))
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    written = ["stderr errors ${PGPW}", "stderr rest${PGPW}", "stdout printed ${PGPW}", "stdout shell ${PGPW}"]
+    for line, more in (("", []), ("again", []), ("last", ["stderr last ${PGPW}"])):
+        said: list[str] = []
+
+        def say(kind: str, value: Any, said: list[str] = said) -> None:
+            said.extend([f"{kind} {value}"] if kind in ("stdout", "stderr") else [])
+
+        work = (Work(packed((write_secret, (line,)))),)
+        answer(pack_message(Message(bundle.id, "work", work=work)), str(tmp_path), say)
+        assert sorted(said) == sorted(written + more)
+    assert capfd.readouterr() == ("", "")
 
 
 class Together(Here):
