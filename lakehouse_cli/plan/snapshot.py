@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, MissingDataError, StorageError, UnreachableError
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, StorageSpec, Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe, known_recipes
@@ -19,7 +19,7 @@ from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.recipes import reading_of, stored_as
-from lakehouse_cli.plan.stored_form import columns_changed, not_as_declared, options_changed
+from lakehouse_cli.plan.stored_form import columns_changed, misread, options_changed, stored_as_another
 from lakehouse_cli.plan.stored_states import (
     absence,
     changed_input,
@@ -89,8 +89,7 @@ class StoredEnvironment(Struct, frozen=True):
             DataError: What is stored is not as declared.
             StorageError: It was stored in another form than is declared now, as another table, or cannot be read.
         """
-        table = self.tables[name]
-        look = self._readable(name)
+        table, look = self.tables[name], self._readable(name)
         try:
             return scan(self.storages[table.storage], table, table.columns).table()
         except MissingDataError as error:
@@ -109,12 +108,10 @@ class StoredEnvironment(Struct, frozen=True):
         """Look at a table that is to be read as it is declared; raises why it cannot be."""
         look = _Look(self, {})
         if self.tables[name].kind == "computed":
-            manifest = look.manifest(name)
-            if isinstance(manifest, UnreachableError):
+            if isinstance(manifest := look.manifest(name), UnreachableError):
                 raise manifest  # which was waited for already
-            misread = next(filter(None, look.other_form(name)), None)
-            if misread is not None:
-                raise misread
+            if (why := next(filter(None, look.other_form(name)), None)) is not None:
+                raise why
         return look
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
@@ -353,25 +350,15 @@ class _Look:
         table, manifest = self.tables[name], self.manifest(name)
         if not isinstance(manifest, Manifest):
             return None, None
-        where = "" if self.environment == DEFAULT_ENVIRONMENT else f" in `{self.environment}`"
         if manifest.table != name:
-            message = f"`{name}` is not stored{where}: {self.uri(table)} was stored as table `{manifest.table}`"
-            return not_as_declared(table, self.environment, message, "path"), None
+            return stored_as_another(table, manifest, self.environment, self.uri(table)), None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
-        columns = columns_changed(table, manifest)
-        if not options and not columns:
+        if not (columns := columns_changed(table, manifest)) and not options:
             return None, None
         content = self._content(name)
         if isinstance(content, InputRecord) and content.content_hash != manifest.content_hash:
             return None, None
-        message = f"`{name}` was stored{where} in another way than it is declared now"
-        by_options, by_columns = (
-            not_as_declared(table, self.environment, f"{message} ({changes})", "options", "columns")
-            if changes
-            else None
-            for changes in (options, columns)
-        )
-        return by_options, by_columns
+        return misread(table, self.environment, options), misread(table, self.environment, columns)
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those that cannot be counted are left out."""

@@ -96,7 +96,23 @@ def _column_changes(before: Mapping[str, str], now: Mapping[str, ColumnType]) ->
             yield f"column `{name}` {before[name]} → {type_}"
 
 
-def not_as_declared(table: Table, environment: str, message: str, *keys: str) -> StorageError:
+def stored_as_another(table: Table, manifest: Manifest, environment: str, uri: str) -> StorageError:
+    """The error of a table whose place holds another one."""
+    message = f"`{table.name}` is not stored{_within(environment)}: {uri} was stored as table `{manifest.table}`"
+    return _not_as_declared(table, environment, message, "path")
+
+
+def misread(table: Table, environment: str, changes: str) -> StorageError | None:
+    """The error of a table that would be read as something else, given what changed; None where nothing did."""
+    message = f"`{table.name}` was stored{_within(environment)} in another way than it is declared now ({changes})"
+    return _not_as_declared(table, environment, message, "options", "columns") if changes else None
+
+
+def _within(environment: str) -> str:
+    return "" if environment == DEFAULT_ENVIRONMENT else f" in `{environment}`"
+
+
+def _not_as_declared(table: Table, environment: str, message: str, *keys: str) -> StorageError:
     """The error of a table that cannot be read for what is written under one of `keys`."""
     chosen = "" if environment == DEFAULT_ENVIRONMENT else f" -e {environment}"
     hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
