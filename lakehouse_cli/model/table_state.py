@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -93,3 +93,8 @@ class TableState(Struct, frozen=True):
     def altered_since(self) -> bool:
         """Whether a run stored what is there, and somebody altered it since."""
         return self.manifest is not None and self.content is not None and self.altered
+
+
+def misread_tables(states: Mapping[str, TableState]) -> dict[str, str]:
+    """Why tables cannot be read as they are declared now, of those that were stored in another form."""
+    return {name: state.other_form.message for name, state in states.items() if state.other_form is not None}

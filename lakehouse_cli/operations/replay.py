@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model import Column
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.events import ReplayedRows, TableResult
 from lakehouse_cli.storage.base import AssetStorage
@@ -21,12 +21,14 @@ from lakehouse_cli.text.counts import count_text, plural
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.plan.snapshot import StoredEnvironment
+
 
 class _Before(Struct, frozen=True):
-    """What was put aside: how many rows, and their keys; None where the table has no key."""
+    """What was put aside: how many rows, and their keys, or why these cannot be read; None where there is no key."""
 
     rows: int
-    keys: list[pa.Table] | None
+    keys: list[pa.Table] | LakehouseError | None
 
 
 def _note(found: ReplayedRows, trouble: str | None) -> str:
@@ -46,15 +48,13 @@ class Replay:
     """Compares what was put aside before a run with what comes of it.
 
     Args:
-        tables: All, by name.
-        storages: By name.
+        stored: The environment.
         plan: The plan of the run; nothing of it has begun.
     """
 
-    def __init__(self, tables: Mapping[str, Table], storages: Mapping[str, AssetStorage], plan: Plan) -> None:
-        self._tables = tables
-        self._storages = storages
-        self._aside = {of: name for name, each in tables.items() if (of := each.quarantine_of)}
+    def __init__(self, stored: StoredEnvironment, plan: Plan) -> None:
+        self._stored, self._tables = stored, stored.tables
+        self._aside = {of: name for name, each in stored.tables.items() if (of := each.quarantine_of)}
         self._before: dict[str, _Before] = {}
         for planned in plan.runs:
             if any(reason.code == "replayed" for reason in planned.reasons):
@@ -72,6 +72,8 @@ class Replay:
         found, trouble = ReplayedRows(before.rows), None
         try:
             found = replace(found, quarantined=self._rows(name))
+            if isinstance(before.keys, LakehouseError):
+                raise before.keys
             if before.keys is not None:
                 passed, again = (self._found(each, before.keys) for each in (name, aside))
                 found = replace(found, passed=passed, again=again, gone=before.rows - passed - again)
@@ -88,14 +90,15 @@ class Replay:
         manifest = storage.read_manifest(aside)
         return 0 if manifest is None else manifest.rows
 
-    def _stored_keys(self, name: str) -> list[pa.Table] | None:
-        """The keys of the rows that are put aside now; None where there is no key, or where they cannot be read."""
-        if not self._tables[name].key:
+    def _stored_keys(self, name: str) -> list[pa.Table] | LakehouseError | None:
+        """As of `_Before`."""
+        aside, key = self._aside[name], self._tables[name].key
+        if not key:
             return None
         try:
-            return list(self._keys(self._aside[name], self._tables[name].key))
-        except LakehouseError:  # stored with other columns
-            return None
+            return self._stored.snapshot((aside,)).states[aside].other_form or list(self._keys(aside, key))
+        except LakehouseError as error:
+            return error
 
     def _keys(self, name: str, key: Sequence[str]) -> Iterator[pa.Table]:
         table = self._tables[name]
@@ -119,4 +122,4 @@ class Replay:
             return count - references.missing()[0]
 
     def _storage(self, name: str) -> AssetStorage:
-        return self._storages[self._tables[name].storage]
+        return self._stored.storages[self._tables[name].storage]

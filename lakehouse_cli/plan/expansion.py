@@ -103,7 +103,7 @@ class _Expanding:
                 planned += [self._unit(table, unit) for unit in units]
             else:
                 needs = tuple([name for each in table.inputs for name in self.changing.get(each, ())])
-                planned.append(replace(table, needs=needs) if needs else table)
+                planned.append(replace(table, needs=needs, after=self._after(table)) if needs or table.after else table)
         for name in self.changing:
             if any(unit.action == "run" for unit in self.partitioned[name].partitions):
                 self._gather(name, name, tuple(sorted(self.plan.found[name].contents)))
@@ -158,13 +158,16 @@ class _Expanding:
             refused=unit.refused,
             would_fail=unit.would_fail,
             used=planned.used,
-            after=tuple([name for each in planned.after for name in self.changing.get(each, (each,))]),
+            after=self._after(planned),
             checks=unit.checks,
             needs=tuple(dict.fromkeys(needs)),
             recorded=recorded,
             drops=unit.drops,
             within=within,
         )
+
+    def _after(self, planned: PlannedTable) -> tuple[str, ...]:
+        return tuple([name for each in planned.after for name in self.changing.get(each, (each,))])
 
     def _span(self, within: Within, partition: Partition) -> TimeSpan:
         """The time of a partition, of which rows are read."""

@@ -177,9 +177,16 @@ class PartitionPlanner:
         found = self.found[name]
         for each in sorted(found.outdated)[:1]:
             return f"{each} is as it was made before, and {found.waiting[each]}"
+        if (misread := self._why_misread(name)) is not None:
+            return misread.message
         if self._narrowing.limit is not None and self._leaves(name):
             return LEFT
         return None if found.contents else next(iter(found.waiting.values()), "it has no partition yet")
+
+    def _why_misread(self, name: str) -> StorageError | None:
+        """Why a planned table cannot be read whole as it is after the run; None where it can be."""
+        stored = self._stored[name]
+        return stored.why_misread(sorted(stored.misread), self.found[name].contents)
 
     def _leaves(self, name: str) -> bool:
         """Whether partitions of a table are left for a later run, or wait where those of an input are."""
@@ -202,11 +209,14 @@ class PartitionPlanner:
         """A plan with the partitions of all its tables."""
         readings = {name: each.reading for name, each in self._stored.items()}
         links = {each.name: self.links[each.name] for each in plan.tables if each.name in self.links}
+        misread = {name: each for name, each in plan.misread.items() if name not in links}
+        misread |= {name: error.message for name in links if (error := self._why_misread(name)) is not None}
         return replace(
             plan,
             tables=tuple(map(self._with_freshness, plan.tables)),
             found=self.found,
             readings=readings,
+            misread=misread,
             links=links,
             dimensions=self._dimensions,
             newest_first=self._narrowing.newest_first,

@@ -9,17 +9,19 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.partition import ANY, FILE, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
+from lakehouse_cli.plan.stored_form import misread_partitions
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.partition_capability import contents, partitions, remembered_contents
+from lakehouse_cli.storage.partition_index import recipe_digest
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.partition_index import PartitionRecord
@@ -49,6 +51,8 @@ class PartitionLook:
         storages: By name.
         specs: Their declarations.
         code_now: As of `reading_of`.
+        environment: Its name.
+        recipes: How tables would be made now, as far as that is known.
         remembering: Whether what storages remember of very many partitions will do.
 
     Attributes:
@@ -61,9 +65,12 @@ class PartitionLook:
         storages: Mapping[str, AssetStorage],
         specs: Mapping[str, StorageSpec],
         code_now: Callable[[Table], str],
+        environment: str,
+        recipes: Mapping[str, Recipe],
         *,
         remembering: bool,
     ) -> None:
+        self._environment, self._recipes = environment, recipes
         self._remembering, self.has_remembered = remembering, False
         self._tables, self._storages, self._specs, self._code_now = tables, storages, specs, code_now
         self._found: dict[str, StoredPartitions] = {}
@@ -86,7 +93,8 @@ class PartitionLook:
 
     def _look(self, table: Table, consumers: Iterable[str]) -> StoredPartitions:
         storage = self._storages[table.storage]
-        reading = reading_of(table, None, stored_as(table, self._specs[table.storage]), self._code_now)
+        form = stored_as(table, self._specs[table.storage])
+        reading = reading_of(table, None, form, self._code_now)
         records = self._index(table.name) if table.kind == "computed" else {}
         if isinstance(records, StorageError):
             return StoredPartitions({}, reading=reading, trouble=records)
@@ -100,6 +108,9 @@ class PartitionLook:
         stored = StoredPartitions(
             found, records, self._manifest(table), lambda each: storage.uri(unit_of(table, each)), reading
         )
+        if records:
+            now = recipe_digest(self._recipes.get(table.name))
+            stored = replace(stored, misread=misread_partitions(table, self._environment, stored, form, now))
         if table.kind == "computed" and not records:
             stored = replace(stored, former=_former(storage, table))
         # To ask a server of each would take long; there a run finds it, but for what holds of all.
@@ -168,7 +179,14 @@ class PartitionLook:
         if not there:
             return TableState(uri, False)
         content = content_of_partitions(sorted(there, key=lambda each: each[0]))
-        return TableState(uri, True, content=content._replace(reading=stored.reading))
+        return TableState(
+            uri, True, content=content._replace(reading=stored.reading), other_options=self.other_form(name)
+        )
+
+    def other_form(self, name: str) -> StorageError | None:
+        """Why a partitioned table, or what is read of it, cannot be read: a partition was stored in another form."""
+        chosen, misread = self._tables[name].selected, self.of(name, ()).misread
+        return next((misread[each] for each in sorted(misread) if chosen is None or each in chosen), None)
 
 
 def _former(storage: AssetStorage, table: Table) -> tuple[str, ...]:

@@ -138,6 +138,7 @@ class Plan(Struct, frozen=True):
         asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
             as declared.
         unfit: The inputs that are not selected and whose stored data fail a check, by name, with what is wrong.
+        misread: Why tables that stay as they are cannot be read as they are declared now, by name.
         params: What the command gave in the place of params of the file, by table.
         found: Of tables and sources with dimensions, all of their partitions.
         readings: How partitions of these are read, as of `reading_of`.
@@ -159,6 +160,7 @@ class Plan(Struct, frozen=True):
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
     asked_sources: tuple[str, ...] = ()
     unfit: Mapping[str, str] = {}
+    misread: Mapping[str, str] = {}
     params: Mapping[str, GivenParams] = {}
     found: Mapping[str, Found] = {}
     readings: Mapping[str, str] = {}

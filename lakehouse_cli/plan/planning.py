@@ -16,7 +16,7 @@ from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
-from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.table_state import TableState, misread_tables
 from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
 from lakehouse_cli.plan.graph import AssetGraph, sources_alone
@@ -134,7 +134,9 @@ def make_plan(
     stays = unfit_notes(planned, unfit, selection.names)
     wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
-    plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
+    misread = {each: why for each, why in misread_tables(states).items() if each not in running}
+    plan = Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit, misread=misread)
+    plan = _with_stored(plan, states)
     plan = replace(plan, notes=(*selection.notes, *sources_alone(graph), *plan.notes, *stays))
     return plan if partitions is None else partitions.completed(plan)
 
@@ -298,9 +300,8 @@ def _planned_partitions(
 ) -> PlannedTable:
     """A selected table that is computed by partition, all it needs being planned already; `more` are reasons."""
     from lakehouse_cli.plan.partition_plan import whole_notes  # these are not loaded where no table has partitions
-    from lakehouse_cli.plan.table_units import Judged
     from lakehouse_cli.plan.unit_checks import together
-    from lakehouse_cli.plan.units import summed_up
+    from lakehouse_cli.plan.units import Judged, summed_up
 
     graph, states, recipes, running, failing, waiting, now, check_codes, replayed = known
     table, state, recipe, codes = graph.tables[name], states[name], recipes[name], check_codes.get(name, {})

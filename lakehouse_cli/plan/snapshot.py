@@ -247,7 +247,8 @@ class _Look:
     def _partitions(self) -> PartitionLook:
         from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
 
-        return PartitionLook(self.tables, self.storages, self.specs, self.code_now, remembering=self._remembering)
+        how = self.code_now, self.environment, self._recipes
+        return PartitionLook(self.tables, self.storages, self.specs, *how, remembering=self._remembering)
 
     @property
     def has_remembered(self) -> bool:
@@ -344,12 +345,11 @@ class _Look:
     def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
         """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.
 
-        What another table was stored as is not read at all. Data modified outside lakehouse since then are read as
-        they are declared.
+        What another table was stored as is not read; data modified outside lakehouse since then are, as declared.
         """
         table, manifest = self.tables[name], self.manifest(name)
         if not isinstance(manifest, Manifest):
-            return None, None
+            return (self._partitions.other_form(name) if table.is_many_units else None), None
         if manifest.table != name:
             return stored_as_another(table, manifest, self.environment, self.uri(table)), None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))

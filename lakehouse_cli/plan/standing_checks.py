@@ -121,8 +121,9 @@ def judged_before(
     """The checks of a table that are due by what was found of it; how they stand; why it may not be used, or None."""
     standing = standing_checks(table, recorded, codes)
     others = {each.references for each, _ in standing if each.references is not None}
-    found = {name: states[name].content for name in others if name in states}
-    contents = {name: record.content_hash for name, record in found.items() if record is not None}
+    found = {name: states[name] for name in others if name in states}
+    readable = {name: state.content for name, state in found.items() if state.other_form is None}
+    contents = {name: record.content_hash for name, record in readable.items() if record is not None}
     results = standing_results(standing, now)
     bad = blocking(table, results)
     return tuple(due_checks(standing, table, contents, running)), results, _wrong(table, bad)

@@ -7,15 +7,20 @@ other values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import FormatSpec, form_of
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ColumnType, ColumnTypeError, Table, parse_column_type
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest
 from lakehouse_cli.model.option_hash import option_hash
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.schema_change import column_changes, listed
-from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.model.unit import selected_alone, unit_name
 from lakehouse_cli.plan.reasons import storage_changes
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.units import StoredPartitions
 
 
 def options_changed(table: Table, manifest: Manifest, now: str) -> str:
@@ -104,8 +109,45 @@ def stored_as_another(table: Table, manifest: Manifest, environment: str, uri: s
 
 def misread(table: Table, environment: str, changes: str) -> StorageError | None:
     """The error of a table that would be read as something else, given what changed; None where nothing did."""
-    message = f"`{table.name}` was stored{_within(environment)} in another way than it is declared now ({changes})"
-    return _not_as_declared(table, environment, message, "options", "columns") if changes else None
+    return _misread(table, table.name, environment, changes) if changes else None
+
+
+def _misread(table: Table, name: str, environment: str, changes: str) -> StorageError:
+    message = f"`{name}` was stored{_within(environment)} in another way than it is declared now ({changes})"
+    return _not_as_declared(table, environment, message, "options", "columns")
+
+
+def misread_partitions(
+    table: Table, environment: str, stored: StoredPartitions, now: str, recipe: str
+) -> dict[Partition, StorageError]:
+    """The errors of stored partitions that would be read as something else; of most tables of none.
+
+    Args:
+        table: A computed table.
+        environment: Where it is stored.
+        stored: What is stored of it.
+        now: What the table is `stored_as` by its declaration.
+        recipe: The digest of what it would be made by now; empty where that is not known.
+    """
+    if not table.format or form_of(table).typed:
+        return {}
+    found = {}
+    changes: dict[tuple[object, ...], str] = {}  # what many were made by, looked at once
+    for partition, record in stored.records.items():
+        if record.recipe == recipe != "":
+            continue
+        made_by = record.recipe, record.columns
+        if made_by not in changes:
+            manifest = stored.manifest(partition)
+            changes[made_by] = ""
+            if isinstance(manifest, Manifest):
+                changes[made_by] = options_changed(table, manifest, now) or columns_changed(table, manifest)
+        if not changes[made_by] or partition.dimensions != table.partitions:
+            continue
+        content = stored.contents.get(partition)
+        if content is not None and content.content_hash == record.content_hash:  # else read as it is declared
+            found[partition] = _misread(table, unit_name(table.name, partition), environment, changes[made_by])
+    return found
 
 
 def _within(environment: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
@@ -17,7 +17,7 @@ from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_sourc
 from lakehouse_cli.plan.known_tables import Known
 from lakehouse_cli.plan.partitioning import Chosen, Link, LinkIndex, Values, as_stored, expected
 from lakehouse_cli.plan.plain_units import PlainUnits
-from lakehouse_cli.plan.units import Action, Found, Stored, UnitPlan
+from lakehouse_cli.plan.units import Found, Judged, Stored, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
 #: Gives the reasons of one partition, by its state, that of its inputs as they are stored, and those in its recipe.
@@ -28,22 +28,6 @@ LEFT = "left for a later run (`--max-partitions`)"
 _NOT_CHOSEN = "not chosen (`--partition`)"
 #: Codes of reasons that come of code, params and packages.
 CODE_REASONS = frozenset(("function_changed", "params_changed"))
-
-
-class Judged(NamedTuple):
-    """How the checks of a stored partition stand.
-
-    Attributes:
-        action: ``check`` where some are to be judged, else ``skip``.
-        reasons: Why.
-        checks: As of `UnitPlan`.
-        would_fail: As of `UnitPlan`.
-    """
-
-    action: Action
-    reasons: tuple[Reason, ...]
-    checks: tuple[CheckResult, ...]
-    would_fail: str | None
 
 
 #: What a partition gets of each input, by edge.
@@ -216,7 +200,7 @@ class TableUnits:
             result.waiting[each.partition] = LEFT
             yield UnitPlan(each.partition, "wait", (Reason("left", LEFT),), each.state)
 
-    def _unit(self, unit: Partition, values: Values, chosen: tuple[Chosen | None, ...]) -> UnitPlan | None:
+    def _unit(self, unit: Partition, values: Values, chosen: _Choice) -> UnitPlan | None:
         """Plan one partition that the table has; None where it is up to date."""
         is_open, late = open_period(self.domains, values)
         is_stored = unit in self.stored.records
@@ -229,15 +213,12 @@ class TableUnits:
         if (lack := self._lack(values, chosen)) is not None:
             return self._lacking(unit, *lack)
         needs: list[str] = []
-        for link, each in zip(self.links, chosen, strict=True):
-            if link is None or each is None:
-                continue
-            other = self._found(link)
-            if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
+        for link, members, other in self._taken(chosen):
+            if other.waiting and (waits := next((m for m in members if m in other.waiting), None)) is not None:
                 how = f"is {_NOT_CHOSEN}" if other.waiting[waits] == _NOT_CHOSEN else "waits"
                 return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` {how}")
             if other.due:
-                needs += [unit_name(link.table, m) for m in each.members if m in other.due]
+                needs += [unit_name(link.table, m) for m in members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
             return None if self.judge is None else self._judged(unit, chosen, self.judge)
@@ -411,9 +392,7 @@ class TableUnits:
             self.result.contents[unit] = self.stored.contents[unit]
             return None
         reasons = reasons or [Reason("input_changed", "there is no record of what it was made from")]
-        refused = state.refusal(force=self.known.force)
-        if refused is None and state.unclaimed and not self.known.force:
-            refused = self.stored.obstruction(unit)
+        refused = self._misread(chosen) or self._refusal(unit, state)
         would_fail = self.trouble or self._trouble_of(chosen)
         if would_fail is None and refused is not None:
             would_fail = f"`{unit_name(self.name, unit)}` stays as it is: {refused.message}"
@@ -424,21 +403,36 @@ class TableUnits:
             self.result.failing[unit] = would_fail
         return UnitPlan(unit, "run", tuple(reasons), state, chosen, needs, refused, would_fail, is_open=is_open)
 
-    def _uncertain(self, chosen: tuple[Chosen | None, ...]) -> Iterator[str]:
-        """The partitions that it reads, and whose checks may keep it from being made."""
+    def _taken(self, chosen: _Choice) -> Iterator[tuple[Link, Sequence[Partition], Found]]:
+        """The partitions that one gets, by input, with what the plan makes of all of the input's."""
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None:
-                uncertain = self._found(link).uncertain
-                if uncertain:
-                    yield from (unit_name(link.table, member) for member in each.members if member in uncertain)
+                yield link, each.members, self._found(link)
 
-    def _trouble_of(self, chosen: tuple[Chosen | None, ...]) -> str | None:
-        for link, each in zip(self.links, chosen, strict=True):
-            if link is not None and each is not None:
-                failing = self._found(link).failing
-                if failing and (bad := next((m for m in each.members if m in failing), None)) is not None:
-                    return failing[bad]
+    def _uncertain(self, chosen: _Choice) -> Iterator[str]:
+        """The partitions that it reads, and whose checks may keep it from being made."""
+        for link, members, found in self._taken(chosen):
+            if found.uncertain:
+                yield from (unit_name(link.table, member) for member in members if member in found.uncertain)
+
+    def _trouble_of(self, chosen: _Choice) -> str | None:
+        for _, members, found in self._taken(chosen):
+            if found.failing and (bad := next((m for m in members if m in found.failing), None)) is not None:
+                return found.failing[bad]
         return None
+
+    def _misread(self, chosen: _Choice) -> StorageError | None:
+        """Why what it gets cannot be read as it is stored; None where it can be."""
+        stored = self.known.stored
+        found = (stored[link.parts].why_misread(members, of.contents) for link, members, of in self._taken(chosen))
+        return next(filter(None, found), None)
+
+    def _refusal(self, unit: Partition, state: TableState) -> StorageError | None:
+        """Why a run leaves it as it is."""
+        refused = state.refusal(force=self.known.force)
+        if refused is None and state.unclaimed and not self.known.force:
+            return self.stored.obstruction(unit)
+        return refused
 
     def _state(self, unit: Partition) -> TableState:
         stored = self.stored
@@ -446,4 +440,5 @@ class TableUnits:
         manifest = found if isinstance(found, Manifest) else None
         trouble = found if isinstance(found, StorageError) else None
         content = None if content is None else content._replace(reading=stored.reading)
-        return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
+        state = TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
+        return replace(state, other_options=stored.misread[unit]) if unit in stored.misread else state

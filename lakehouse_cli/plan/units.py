@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -85,6 +85,7 @@ class StoredPartitions(Struct, frozen=True):
         trouble: Why it cannot be looked at.
         obstruction: Finds what stands where one that is not described would be stored.
         former: The dimensions by which a run stored the table, where it has no partition of its own.
+        misread: Why some cannot be read as they are declared now: they were stored in another form.
     """
 
     contents: Mapping[Partition, InputRecord]
@@ -95,6 +96,16 @@ class StoredPartitions(Struct, frozen=True):
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
     former: tuple[str, ...] = ()
+    misread: Mapping[Partition, StorageError] = {}
+
+    def why_misread(
+        self, partitions: Iterable[Partition], contents: Mapping[Partition, InputRecord | None]
+    ) -> StorageError | None:
+        """Why the first of some partitions cannot be read, of those whose `contents` stay; None where all can be."""
+        if not self.misread:
+            return None
+        stay = (each for each in partitions if each in self.misread and contents.get(each) is not None)
+        return next((self.misread[each] for each in stay), None)
 
     def _left_beside(self, unit: Partition) -> Partition | None:
         """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""
@@ -162,6 +173,22 @@ class UnitPlan(Struct, frozen=True):
     def key(self) -> Mapping[str, str]:
         """Value by dimension."""
         return self.partition.key
+
+
+class Judged(NamedTuple):
+    """How the checks of a stored partition stand.
+
+    Attributes:
+        action: ``check`` where some are to be judged, else ``skip``.
+        reasons: Why.
+        checks: As of `UnitPlan`.
+        would_fail: As of `UnitPlan`.
+    """
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    checks: tuple[CheckResult, ...]
+    would_fail: str | None
 
 
 class Measured(NamedTuple):

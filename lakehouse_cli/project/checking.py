@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
+from lakehouse_cli.model.table_state import misread_tables
 from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.selection import Selection
@@ -157,8 +158,8 @@ def _plan(planner: Planner, here: StoredEnvironment, chosen: Selection, *, recor
         for name in names
     )
     contents = {name: state.content for name, state in states.items() if state.content is not None}
-    dimensions = planner.spec.dimensions
-    return Plan(planner.spec.name, here.environment, planned, chosen.notes, contents, dimensions=dimensions)
+    name, dimensions, misread = planner.spec.name, planner.spec.dimensions, misread_tables(states)
+    return Plan(name, here.environment, planned, chosen.notes, contents, misread=misread, dimensions=dimensions)
 
 
 def _notes(altered: bool, by: str) -> tuple[str, ...]:

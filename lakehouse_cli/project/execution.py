@@ -70,7 +70,7 @@ def run_project(
         if request.replay:
             from lakehouse_cli.operations.replay import Replay
 
-            runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
+            runner = replace(runner, amend=Replay(planner.stored, plan).amend)
         planner.keep()
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
         store.end()

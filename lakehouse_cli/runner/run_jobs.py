@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Every
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -140,7 +140,9 @@ class RunJobs(Struct, dict=True):
             return []
         from lakehouse_cli.plan.standing_checks import due_checks
 
-        contents = self.contents.hashes_of(self._usable_references(planned.name))
+        names = self.graph.references(planned.name)
+        unusable = dict(self._unusable(names))
+        contents = self.contents.hashes_of(name for name in names if name not in unusable)
         return [check.name for check, _ in due_checks(standing, table, contents)]
 
     def _checks(self, planned: PlannedTable) -> JobChecks:
@@ -148,12 +150,12 @@ class RunJobs(Struct, dict=True):
         manifest = _manifest(planned)
         names = self.graph.references(planned.name)
         references = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in names}
-        found = self.contents.of_tables(names) if planned.is_validated else self._referenced(planned.name)
+        unusable = dict(self._unusable(names, validates=planned.is_validated))
+        found = self.contents.of_tables(name for name in names if name not in unusable)
         before = None if manifest is None else manifest.row_count
         if planned.state is not None and planned.state.judged is not None:
             before = planned.state.judged.rows_before(planned.state.content)
         codes = self.codes.get(planned.name, {})
-        unusable = {} if planned.is_validated else dict(self._unusable(names))
         return JobChecks(references, found, unusable, before, codes, counted=self._counted(planned.name, references))
 
     def _counted(self, name: str, references: Mapping[str, Table]) -> dict[str, Link]:
@@ -199,21 +201,20 @@ class RunJobs(Struct, dict=True):
 
         return standing_checks(table, manifest.checks, self.codes.get(planned.name, {}))
 
-    def _referenced(self, name: str) -> dict[str, InputRecord]:
-        """What is stored of the tables that checks look at; without those that failed, or are still to come."""
-        return self.contents.of_tables(self._usable_references(name))
+    def _unusable(self, names: Iterable[str], *, validates: bool = False) -> Iterator[tuple[str, str]]:
+        """Of tables that checks look at, those that cannot be in this run, with why.
 
-    def _usable_references(self, name: str) -> tuple[str, ...]:
-        return tuple(
-            each for each in self.graph.references(name) if not self.is_unusable(each) and not self._is_to_come(each)
-        )
-
-    def _unusable(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        Args:
+            names: The tables.
+            validates: Whether what is stored is judged, whatever it is worth.
+        """
         for name in names:
-            if self.is_unusable(name):
+            if name in self.plan.misread:
+                yield name, f"cannot be read: {self.plan.misread[name]}"
+            elif self.is_unusable(name) and not validates:
                 status = self.results[name].status
                 yield name, "failed" if status == "failed" else f"was {status.replace('_', ' ')}"
-            elif self._is_to_come(name):
+            elif self._is_to_come(name) and not validates:
                 yield name, "is computed after it"
 
     def looks_ahead(self, name: str) -> bool:
