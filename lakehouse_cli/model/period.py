@@ -199,29 +199,6 @@ def _monday(day: int) -> int:
     return day - (day - 1) % 7
 
 
-def periods_in(key: str, every: Every, finer: Every) -> range:
-    """The numbers of the finer periods that lie in one; of the same kind, its own."""
-    number = period_number(key, every)
-    first, behind = (_first_in(each, every, finer) for each in (number, number + 1))
-    return range(first, behind)
-
-
-def _first_in(number: int, every: Every, finer: Every) -> int:
-    """The number of the first finer period that begins with one or after it."""
-    if every == finer:
-        return number
-    if every == "year" and finer == "month":
-        return number * 12
-    if every == "week":
-        day = number * 7 + 1
-    elif every == "day":
-        day = number
-    else:
-        year, month = divmod(number * 12 if every == "year" else number, 12)
-        day = date(year, month + 1, 1).toordinal() if year <= 9999 else date.max.toordinal() + 1
-    return day if finer == "day" else day * 24
-
-
 def period_at(moment: date, every: Every) -> int:
     """The number of the period in which a date or wall-clock time lies."""
     if every == "year":
@@ -242,9 +219,17 @@ def first_moment(key: str, every: Every) -> date:
 
 
 def _wall_begin(number: int, every: Every) -> datetime:
-    hour = number if every == "hour" else _first_in(number, every, "hour")
-    day = date.fromordinal(hour // 24)
-    return datetime(day.year, day.month, day.day, hour % 24)
+    if every == "hour":
+        day, hour = divmod(number, 24)
+    elif every == "week":
+        day, hour = number * 7 + 1, 0
+    elif every == "day":
+        day, hour = number, 0
+    else:
+        year, month = divmod(number * 12 if every == "year" else number, 12)
+        return datetime(year, month + 1, 1)
+    begin = date.fromordinal(day)
+    return datetime(begin.year, begin.month, begin.day, hour)
 
 
 def span(number: int, every: Every, zone: str) -> Span:

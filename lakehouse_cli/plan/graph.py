@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.quarantine import quarantine_table
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.python_words import in_words_of
 
 
@@ -289,8 +290,12 @@ def _cycle_problem(cycle: list[str], spec: ProjectSpec) -> Problem:
     return Problem(message, hint, spec.tables[cycle[0]].where("inputs", "function"))
 
 
-def sources_alone(graph: AssetGraph) -> tuple[str, ...]:
-    """The note on a project in which nothing is computed: what to do next."""
-    if not graph.tables or any(table.kind == "computed" for table in graph.tables.values()):
+def sources_alone(graph: AssetGraph, names: Sequence[str]) -> tuple[str, ...]:
+    """The note on a selection in which nothing is computed: what to do next."""
+    if not names or any(graph.tables[name].kind == "computed" for name in names):
         return ()
+    if any(table.kind == "computed" for table in graph.tables.values()):
+        are, them = ("is a source", "it") if len(names) == 1 else ("are sources", "them")
+        what = f"{first_named(names, 3)} {are}, which nothing computes: `lakehouse check` validates {them}"
+        return (f"{what}; `lakehouse run {names[0]}+` computes what follows",)
     return ("no table is computed: declare one with `function` or `sql`; `lakehouse check` validates the sources",)

@@ -137,7 +137,7 @@ def make_plan(
     misread = {each: why for each, why in misread_tables(states).items() if each not in running}
     plan = Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit, misread=misread)
     plan = _with_stored(plan, states)
-    plan = replace(plan, notes=(*selection.notes, *sources_alone(graph), *plan.notes, *stays))
+    plan = replace(plan, notes=(*selection.notes, *sources_alone(graph, selection.names), *plan.notes, *stays))
     return plan if partitions is None else partitions.completed(plan)
 
 

@@ -76,6 +76,16 @@ def test_a_plan_of_no_tables(folder: ProjectFolder, cli: Cli) -> None:
     assert cli("plan").out.splitlines()[-1] == "nothing to do"
 
 
+def test_sources_that_are_named_say_what_to_do_next(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("a: {kind: source, columns: {x: int64}}\nb: {inputs: [a]}", "def b(a):\n    return a\n")
+    folder.write("data/a.csv", "x\n1\n")
+    note = "`a` is a source, which nothing computes: `lakehouse check` validates it; `lakehouse run a+` computes what"
+    for command in ("plan", "run"):
+        found = cli(command, "a")
+        assert (found.code, note in " ".join((found.out + found.err).split())) == (0, True)
+    assert "which nothing computes" not in cli("run", "a+").out
+
+
 def test_sources_alone_say_what_to_do_next(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: raw\ntables: {orders: {kind: source}}\n")
     folder.write("data/orders.csv", "a\n1\n")

@@ -17,9 +17,9 @@ from lakehouse_cli.model.period import (
     period_at,
     period_key,
     period_number,
-    periods_in,
     span,
 )
+from tests.periods import periods_in
 
 KINDS = st.sampled_from(EVERY)
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1))

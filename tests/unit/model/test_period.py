@@ -16,11 +16,11 @@ from lakehouse_cli.model.period import (
     period_around,
     period_key,
     period_number,
-    periods_in,
     shift,
     span,
 )
 from tests.cases import each_case
+from tests.periods import periods_in
 
 
 @each_case(
