@@ -24,7 +24,14 @@ from lakehouse_cli.text.name_lists import first_named
 
 
 def partition_texts(partition: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> tuple[str, ...]:
-    """What `--partition` would be given for a value of each dimension: a text, or a date or time of the period."""
+    """What `--partition` would be given for a value of each dimension: a text, or a date or time of the period.
+
+    Raises:
+        UsageError: It is no mapping.
+    """
+    if not isinstance(partition, Mapping):
+        hint = "write `partition={'day': '2024-01-31'}`; `read` gives a pandas.DataFrame, `read_arrow` a pyarrow.Table"
+        raise UsageError("`partition` is no mapping of dimensions to values", hint=hint)
     return tuple(f"{name}={_text(value, dimensions.get(name))}" for name, value in partition.items())
 
 

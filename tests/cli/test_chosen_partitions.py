@@ -111,6 +111,8 @@ def test_partitions_are_read_in_python(sold: ProjectFolder) -> None:
     project = Project.load(sold.path)
     assert project.read("daily", {"month": "2024-02"})["id"].tolist() == [3, 4]
     assert project.read("daily", partition={"day": date(2024, 1, 31)})["id"].tolist() == [2]
+    with pytest.raises(UsageError, match="no mapping of dimensions to values"):
+        project.read("daily", dict)  # type: ignore[arg-type]
     assert project.read_arrow("daily", {"day": "2024-01-31..2024-02-01"})["id"].to_pylist() == [2, 3]
     assert project.read_arrow("daily")["id"].to_pylist() == [1, 2, 3, 4]
     with pytest.raises(UsageError, match="no dimension `dya`"):
