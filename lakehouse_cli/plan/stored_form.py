@@ -34,6 +34,11 @@ def options_changed(table: Table, manifest: Manifest, now: str) -> str:
     return reading_changed(table, manifest.recipe.storage if manifest.recipe is not None else now, now)
 
 
+def form_changed(table: Table, manifest: Manifest, now: str) -> str:
+    """Describe how format and options, or else columns, differ; arguments as of `options_changed`."""
+    return options_changed(table, manifest, now) or columns_changed(table, manifest)
+
+
 def reading_changed(table: Table, before: str, now: str) -> str:
     """Describe how format and options, as what a table is `stored_as`, differ; empty where it reads the same."""
     if before == now or not table.format:
@@ -141,7 +146,7 @@ def misread_partitions(
             manifest = stored.manifest(partition)
             changes[made_by] = ""
             if isinstance(manifest, Manifest):
-                changes[made_by] = options_changed(table, manifest, now) or columns_changed(table, manifest)
+                changes[made_by] = form_changed(table, manifest, now)
         if not changes[made_by] or partition.dimensions != table.partitions:
             continue
         content = stored.contents.get(partition)

@@ -138,8 +138,8 @@ def with_keys(job: Job, place: Workplace) -> Job:
         return job
     from lakehouse_cli.runner.partition_keys import PartitionKeys  # seldom needed
 
-    keys = PartitionKeys(table, place.storages[table.storage], job.run_id, partial(setting_of, job, place))
-    return replace(job, keys=keys)
+    storage, form = place.storages[table.storage], None if job.recipe is None else job.recipe.storage
+    return replace(job, keys=PartitionKeys(table, storage, job.run_id, partial(setting_of, job, place), form))
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:

@@ -22,6 +22,7 @@ from lakehouse_cli.model.key_bounds import KeyBounds, Range
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import KEY, Unique, across_partitions, digests_name
 from lakehouse_cli.model.unit import table_of, unit_of
+from lakehouse_cli.plan.stored_form import form_changed
 from lakehouse_cli.runner.stored_keys import other_partitions, replaced_partitions, stored_keys
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.digest_capability import KeepsDigests
@@ -32,6 +33,7 @@ from lakehouse_cli.text.counts import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_ALL = "run again without --partition"
 # A text of which no more is kept in an index than this is not kept at all.
 _LONGEST = 40
 
@@ -91,6 +93,7 @@ class PartitionKeys(CollectedKeys):
         storage: Where it is stored.
         run_id: The run.
         setting: What checks are judged with.
+        form: What the table is stored as by its declaration; None where that is not known.
 
     Raises:
         StorageError: What is stored of others cannot be looked at, or nothing is kept of keys there.
@@ -99,8 +102,11 @@ class PartitionKeys(CollectedKeys):
         read: How many stored partitions were read, as no digests were kept of them.
     """
 
-    def __init__(self, table: Table, storage: AssetStorage, run_id: str, setting: Callable[[], Setting]) -> None:
+    def __init__(
+        self, table: Table, storage: AssetStorage, run_id: str, setting: Callable[[], Setting], form: str | None
+    ) -> None:
         super().__init__(table)
+        self._form = form
         keeps = storage.capability(KeepsDigests)
         if keeps is None:
             raise StorageError(
@@ -156,9 +162,12 @@ class PartitionKeys(CollectedKeys):
     def _of_data(self, partition: Partition, record: Recorded) -> Mapping[str, Digests]:
         unit = unit_of(table_of(self._table), partition)
         try:
+            manifest = self._storage.read_manifest(unit) if self._form is not None else None
+            if manifest is not None and self._form is not None and (how := form_changed(unit, manifest, self._form)):
+                raise StorageError(f"it was stored in another way than it is declared now ({how})", hint=_ALL)
             pieces, content = scan(self._storage, unit, unit.columns).pieces_with_content(())
             if content.content_hash != record.content_hash:
-                raise StorageError("its data are not those that a run stored", hint="run again without --partition")
+                raise StorageError("its data are not those that a run stored", hint=_ALL)
             return self._collected(unit, pieces())
         except LakehouseError as error:
             raise StorageError(

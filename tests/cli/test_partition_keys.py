@@ -315,3 +315,21 @@ def test_key_of_a_partition_that_was_not_replaced_is_found(folder: ProjectFolder
     run(cli)
     assert rows(cli) == [5, 3, 4]
     assert cli("run").code == 0
+
+
+def test_keys_of_a_partition_that_was_stored_in_another_way_are_not_read(folder: ProjectFolder, cli: Cli) -> None:
+    """No digests are kept of it, and its dates would be read as others."""
+    raw = 'raw: {kind: source, path: "raw/{day}", columns: {id: date32}}\n'
+
+    def declared(more: str) -> None:
+        folder.declare(raw + f"daily: {{partitions: [day], inputs: [raw], columns: {{id: date32}}, {more}}}\n", CODE)
+
+    declared("options: {date_format: '%d/%m/%Y'}")
+    folder.write("data/raw/2024-01-01.csv", "id\n2024-01-02\n")
+    folder.write("data/raw/2024-01-02.csv", "id\n2024-02-01\n")
+    assert cli("run").code == 0
+    declared("options: {date_format: '%m/%d/%Y'}, key: [id]")
+    why = failure(cli, "daily", "--partition", "day=2024-01-02")["2024-01-02"]
+    assert "it was stored in another way than it is declared now (option `date_format` changed)" in why["message"]
+    assert why["hint"] == "run again without --partition"
+    assert cli("run").code == 0
