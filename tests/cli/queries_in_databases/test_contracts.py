@@ -253,6 +253,34 @@ def test_all_rows_that_break_a_contract_are_kept(database: Database, cli: Cli, m
         assert [text in written for text in (b"correct-horse", b"@b.c", b"word")] == [False, False, True]
 
 
+def test_all_rows_of_many_violations_are_kept(database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More violations than one query asks for: each row has all of its own."""
+    monkeypatch.setattr("lakehouse_cli.storage.relational.contract_sql._AT_ONCE", 2)
+    names = [f"c{number}" for number in range(5)]
+    values = [["NULL" if row % (at + 2) == 0 else f"{row}" for at in range(5)] for row in range(1999)]
+    database.run(f"CREATE TABLE orders (id bigint, {', '.join(f'{name} bigint' for name in names)})")
+    listed = (f"({row}, {', '.join(each)})" for row, each in enumerate(values))
+    database.run(f"INSERT INTO orders VALUES {', '.join(listed)}")
+    columns = ", ".join(f"{name}: {{type: int64, nullable: false}}" for name in names)
+    database.declare(
+        f"""\
+  orders: {{kind: source, storage: raw, columns: {{id: int64, {", ".join(f"{name}: int64" for name in names)}}}}}
+  wide: {{engine: storage, inputs: [orders], sql: "select * from orders", columns: {{id: int64, {columns}}}}}
+"""
+    )
+    assert cli("run").code == 1
+    shown = cli("show", "wide", "--failed", "-o", "json").json
+    expected = {row + 1: [names[at] for at in range(5) if row % (at + 2) == 0] for row in range(1999)}
+    expected = {row: wrong for row, wrong in expected.items() if wrong}
+    assert (shown["count"], shown["left_out"]) == (len(expected), 0)
+    assert {each["row"]: [reason.split("`")[1] for reason in each["reasons"]] for each in shown["rows"]} == expected
+    for each in shown["rows"]:
+        row = each["row"] - 1
+        assert each["values"] == {"id": str(row)} | {
+            name: None if value == "NULL" else value for name, value in zip(names, values[row], strict=True)
+        }
+
+
 def test_wide_tables_are_judged(database: Database, cli: Cli) -> None:
     names = [f"c{number}" for number in range(400)]
     kind = "uint8"
