@@ -244,12 +244,15 @@ def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: C
 
 
 @pytest.mark.parametrize("pieces", ["", ".to_batches(max_chunksize=400)"])
-def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pieces: str) -> None:
+@pytest.mark.parametrize("storage", ["files", "delta"])
+def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pieces: str, storage: str) -> None:
+    """Of Delta, also of a dimension that is no declared column, since it has one value for each file."""
+    declared = "" if storage == "delta" else ", columns: {day: date32, id: int64}"
     folder.write(
         "lakehouse.yaml",
-        "name: p\nmodule: transforms\n"
+        f"name: p\nmodule: transforms\nstorages: {{default: {{type: {storage}, root: data}}}}\n"
         "dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-02}}\n"
-        "tables:\n  daily: {partitions: [day], inputs: [], columns: {day: date32, id: int64}}\n",
+        f"tables:\n  daily: {{partitions: [day], inputs: []{declared}}}\n",
     )
     kind = "Iterator[pa.RecordBatch]" if pieces else "pa.Table"
     folder.write(
