@@ -261,6 +261,8 @@ class Judge:
         passed = {None, *(each.name for each in self._checks if each.name not in failed)}
         error.failed = self._found.failed(self._places, passed, read_again, self._setting.find_lines)
         error.violations, error.checks = tuple(refused), tuple(records)
+        if len(refused) == sum(judge.error is not None and judge.check.blocks for judge in self._judges or ()):
+            error.hint = f"correct the {'check' if len(refused) == 1 else 'checks'}, or the data looked at"
         return error
 
     def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, RowPlace]:

@@ -97,8 +97,9 @@ def hide_sensitive(error: DataError, hidden: Collection[str], key: Collection[st
     messages = {old.message: new.message for old, new in zip(before, error.violations, strict=True)}
     values = [example.value for each in before if each.column in hidden for example in each.examples]
     names = [f"column `{name}`" for name in hidden]
-    if error.message in messages:
-        error.message = messages[error.message]
+    said = next((message for message in messages if message in error.message), None)
+    if said is not None:
+        error.message = error.message.replace(said, messages[said])
     elif any(text and text in error.message for text in (*values, *names)):
         shown = next((each for each in error.violations if each.column in hidden), None)
         error.message = shown.message if shown is not None else "a sensitive column has values that are not as declared"

@@ -287,7 +287,7 @@ def _texts(refusal: InexactError, stored: pa.ChunkedArray, rows: list[int]) -> S
 class Misfits:
     """Columns whose values have no counterpart in the declared types, as they are found piece by piece; to be closed.
 
-    All their rows are kept; of a column that is stored as another type altogether, those of examples.
+    All their rows are kept.
 
     Attributes:
         name: The file as messages show it.
@@ -315,8 +315,8 @@ class Misfits:
         misfit = self.found.setdefault((name, refusal.quality), _Misfit(refusal, stored.type, column, len(self.found)))
         more = KEPT_ROWS - len(misfit.examples)
         count, examples = examples_of(refusal, stored, more)
-        rows = true_rows(stored.is_valid())[:more] if refusal.rows is None else refusal.rows
         if self._every is not None:
+            rows = true_rows(stored.is_valid()) if refusal.rows is None else refusal.rows
             self._latest.append((misfit, name, av.to_numpy(rows).astype(np.int64), refusal, stored))
         misfit.count += count
         misfit.examples += [each if each.row is None else replace(each, row=self.rows + each.row) for each in examples]

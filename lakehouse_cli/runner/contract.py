@@ -153,9 +153,8 @@ def _dimensions(job: Job) -> Iterator[Callable[[pa.Table], None]]:
         return
     from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
-    with closing(DimensionColumns(job.table, job.periods)) as dimensions:
-        yield dimensions.check
-        dimensions.finish()
+    with DimensionColumns(job.table, job.periods).judging() as check:
+        yield check
 
 
 def _check_undeclared(job: Job, storage: AssetStorage, piece: pa.Table) -> None:

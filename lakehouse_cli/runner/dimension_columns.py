@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.contracts.other_partitions import refusing_others
+from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.model.period import first_moment
 from lakehouse_cli.transforms.call import Unordered
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from lakehouse_cli.model import Column, Table
     from lakehouse_cli.model.dimension import Every
 
-_SHOWN = 3
-
 
 class DimensionColumns:
-    """The declared columns of a partition that are dimensions, with the one value that each has; to be closed.
+    """The declared columns of a partition that are dimensions, with the one value that each has.
 
     Args:
         table: A partition.
@@ -39,10 +37,8 @@ class DimensionColumns:
     def __init__(self, table: Table, periods: Mapping[str, Every | None]) -> None:
         key = {} if table.partition is None else table.partition.key
         declared = [each for each in table.columns or () if each.name in key]
-        self._columns = {each.name: each for each in declared}
         self._values = {each.name: _value(each, key[each.name], periods.get(each.name)) for each in declared}
         self._table = table
-        self._found = Findings(unwritten=table.contract.sensitive)
 
     @property
     def row(self) -> pa.Table:
@@ -65,35 +61,9 @@ class DimensionColumns:
                 piece = piece.append_column(pa.field(name, value.type), values)
         return piece
 
-    def check(self, piece: pa.Table) -> None:
-        """Judge the values of a result that has the declared types, or of the next piece of one."""
-        for name, value in self._values.items():
-            found = piece[name]
-            same = found.is_null() if value[0].as_py() is None else pc.fill_null(pc.equal(found, value[0]), False)
-            if (count := piece.num_rows - (pc.sum(same).as_py() or 0)) > 0:
-                rows = pc.indices_nonzero(pc.invert(same))
-                shown = rows.slice(0, _SHOWN).to_pylist()
-                examples = tuple([Example(row + 1, str(found[row].as_py())) for row in shown])
-                message = f"column `{name}` has values other than `{value[0].as_py()}`, which is its partition's"
-                violation = Violation(name, "partition", count, message, examples, self._columns[name].location)
-                self._found.add(violation, rows)
-        self._found.end_piece(piece, self._table.key)
-
-    def finish(self) -> None:
-        """Say what was found.
-
-        Raises:
-            ContractError: A row is of another partition.
-        """
-        if violations := self._found.violations:
-            hint = "return the rows of the partition alone, or leave the column out: it is filled in"
-            error = ContractError(violations[0].message, violations, hint=hint)
-            self._found.describe(error, {})
-            raise error
-
-    def close(self) -> None:
-        """Remove the rows that were kept, where nobody took them."""
-        self._found.close()
+    def judging(self) -> AbstractContextManager[Callable[[pa.Table], None]]:
+        """As `refusing_others`, of a result with all columns."""
+        return refusing_others(self._table, self._values)
 
 
 def _value(column: Column, text: str, every: Every | None) -> pa.Array:

@@ -32,8 +32,8 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
-# Bytes of a file up to which it is sent: about a million rows.
-_SENT = 32 << 20
+# Bytes of a file up to which it is sent: about three million rows.
+_SENT = 64 << 20
 # The columns of a stream of rows not all of whose values are kept.
 _CELLS = (ROW, "why", "wrong", "names", "values", "line", "file", "file_row")
 #: Takes secrets out of a text.
@@ -268,7 +268,7 @@ class ViolatingRows:
                 self._path, self._sink = Path(path), pa.OSFile(path, "wb")
             if self._writer is None or batch.schema != self._schema:
                 self._end_stream()
-                options = pa.ipc.IpcWriteOptions(compression="lz4")
+                options = pa.ipc.IpcWriteOptions(compression="zstd")
                 self._schema = batch.schema
                 self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
             self._writer.write_batch(batch)

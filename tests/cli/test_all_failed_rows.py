@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
 
 ROWS = 3_000
+FORMATS = ("parquet", "ipc")
 SECRET = "correct-horse-battery"
 PROJECT = """
     name: many
@@ -241,12 +244,15 @@ def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: C
 
 
 @pytest.mark.parametrize("pieces", ["", ".to_batches(max_chunksize=400)"])
-def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pieces: str) -> None:
+@pytest.mark.parametrize("storage", ["files", "delta"])
+def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pieces: str, storage: str) -> None:
+    """Of Delta, also of a dimension that is no declared column, since it has one value for each file."""
+    declared = "" if storage == "delta" else ", columns: {day: date32, id: int64}"
     folder.write(
         "lakehouse.yaml",
-        "name: p\nmodule: transforms\n"
+        f"name: p\nmodule: transforms\nstorages: {{default: {{type: {storage}, root: data}}}}\n"
         "dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-02}}\n"
-        "tables:\n  daily: {partitions: [day], inputs: [], columns: {day: date32, id: int64}}\n",
+        f"tables:\n  daily: {{partitions: [day], inputs: []{declared}}}\n",
     )
     kind = "Iterator[pa.RecordBatch]" if pieces else "pa.Table"
     folder.write(
@@ -263,3 +269,38 @@ def test_rows_of_other_partitions_are_shown(folder: ProjectFolder, cli: Cli, pie
     shown = [(row["partition"], row["row"], row["values"]["id"]) for row in found["rows"]]
     expected = [(day, row + 1, str(row)) for day, first in (("01", 1), ("02", 0)) for row in range(first, 3000, 2)]
     assert [(key["day"][-2:], row, value) for key, row, value in shown] == expected
+
+
+def test_all_rows_of_columns_of_another_type_are_shown(folder: ProjectFolder, cli: Cli) -> None:
+    """Files that carry types, whose columns are of others than declared: each row that has a value."""
+    columns = "{id: int64, a: int64, b: bool, c: 'list<int64>', d: {type: int64, sensitive: true}}"
+    folder.declare("\n".join(f"{each[0]}: {{kind: source, format: {each}, columns: {columns}}}" for each in FORMATS))
+    texts = [None if row % 3 == 0 else f"word {row}" for row in range(ROWS)]
+    data = {
+        "id": range(ROWS),
+        "a": texts,
+        "b": pa.array([row if row % 4 == 0 else None for row in range(ROWS)], pa.int32()),
+        "c": [None if row % 5 else ["x", "y"] for row in range(ROWS)],
+        "d": texts,
+    }
+    folder.path.joinpath("data").mkdir(exist_ok=True)
+    pq.write_table(pa.table(data), "data/p.parquet", row_group_size=700)
+    with pa.OSFile("data/i.arrow", "wb") as file, pa.ipc.new_file(file, pa.table(data).schema) as writer:
+        writer.write_table(pa.table(data), max_chunksize=700)
+    for name in FORMATS:
+        assert cli("run", name[0]).code == 1
+        shown = cli("show", name[0], "--failed", "-o", "json").json
+        found = {row["row"] - 1: row["values"] for row in shown["rows"]}
+        expected: dict[int, dict[str, str]] = {}
+        for row in range(ROWS):
+            values = {}
+            if row % 3:
+                values |= {"a": f"'word {row}'", "d": "***"}
+            if row % 4 == 0:
+                values["b"] = f"{row}"
+            if row % 5 == 0:
+                values["c"] = '["x", "y"]'
+            if values:
+                expected[row] = values
+        assert (shown["count"], shown["left_out"]) == (len(expected), 0)
+        assert found == expected

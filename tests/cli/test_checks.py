@@ -261,6 +261,7 @@ def test_check_that_cannot_be_judged_publishes_nothing(
     ran = cli("run")
     assert ran.code == 1
     assert message in ran.err
+    assert ("next: correct the check, or the data looked at" in ran.err) == ("function" in check)
     assert not (weather.path / "data/daily.csv").exists()
 
 

@@ -390,7 +390,7 @@ def of_source(s: pa.Table) -> pa.Table:
 
 
 def breaking() -> pa.Table:
-    writing._SENT = 32 << 20  # in this process, which is a worker's
+    writing._SENT = 64 << 20  # in this process, which is a worker's
     texts = [os.environ["OTHER_SECRET"] if row == 1501 else "word" for row in range(3000)]
     return pa.table({"n": range(3000), "text": texts, "e": ["a@b.c"] * 3000})
 

@@ -51,6 +51,41 @@ def test_expected_day_is_compared(folder: ProjectFolder, cli: Cli) -> None:
     assert cli("test").code == 1
 
 
+def test_rows_of_other_partitions_break_the_contract(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    folder.edit("transforms.py", "sales.assign(", "sales.assign(day=datetime.date(2024, 1, 4), ")
+    folder.edit("transforms.py", "def daily", "import datetime\n\ndef daily")
+    done = cli("test", "daily")
+    assert (done.code, "column `day` has values other than `2024-01-03`" in done.out) == (1, True)
+    # Rows that are made up are of any.
+    assert cli("validate", "--rehearse").code == 0
+
+
+def test_dimensions_of_given_rows_are_those_of_the_partition(folder: ProjectFolder, cli: Cli) -> None:
+    """As in a run; rows of neighbours, and what is given, stay as they are."""
+    tables = """
+    daily: {partitions: [day], inputs: [], columns: {day: date32, n: int64}}
+    passed_on:
+      partitions: [day]
+      inputs: [daily]
+      columns: {day: date32, n: int64}
+      tests:
+        - {name: left out, GIVEN [{n: 1}]}, expect: [{day: 2024-01-03, n: 1}]}
+        - {name: another, GIVEN [{n: 1, day: 2024-01-05}]}, expect: {error: has values other than `2024-01-03`}}
+    day_before:
+      partitions: [day]
+      inputs: {daily: {table: daily, at: {day: -1}}}
+      columns: {was: date32, n: int64}
+      tests:
+        - {name: left out, GIVEN [{n: 1}]}, expect: [{was: null, n: 1}]}
+    """.replace("GIVEN", "partition: {day: 2024-01-03}, given: {daily:")
+    code = "def daily(): ...\ndef passed_on(daily): return daily\n"
+    code += "def day_before(daily): return daily.rename(columns={'day': 'was'})\n"
+    folder.declare(tables, code, top="dimensions: {day: {every: day, start: 2024-01-01}}\n")
+    done = cli("test")
+    assert (done.code, "3 passed" in done.out) == (0, True), done.out + done.err
+
+
 @pytest.mark.parametrize(
     ("partition", "message", "hint"),
     [

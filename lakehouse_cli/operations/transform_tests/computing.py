@@ -19,7 +19,7 @@ from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Interrupted, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.dimension import Dimension
+from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.period import SAMPLES
 from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
@@ -47,9 +47,43 @@ def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Tabl
             checks: CheckedRows | None = None,
         ) -> dict[str, pa.Table]:
             members = [in_partition(each, code.spec.dimensions) for each in members]
+            every = {name: each.every for name, each in code.spec.dimensions.items()}
+            given = {
+                name: _of_partition(data, code.spec.tables[name], members[0], inputs, every)
+                for name, data in given.items()
+            }
             return _compute(members, inputs, given, now, folder, checks, code.spec.dimensions)
 
         yield compute
+
+
+def _of_partition(
+    data: pa.Table,
+    of: Table,
+    unit: Table,
+    inputs: Sequence[Input],
+    every: Mapping[str, Every | None],
+) -> pa.Table:
+    """The given rows of an input, with the values of columns that they leave out and the partition decides.
+
+    Args:
+        data: As they are given; columns that they leave out are null.
+        of: The input.
+        unit: What is computed.
+        inputs: Which input goes into which parameter.
+        every: The periods of dimensions; None for those of texts.
+    """
+    if unit.partition is None:
+        return data
+    options = (unit.input_options.get(each.parameter or "") for each in inputs if each.table == of.name)
+    near = {name for each in options if each is not None for name in each.at}
+    shared = tuple(name for name in unit.partition.dimensions if name in of.partitions and name not in near)
+    row = DimensionColumns(replace(of, partition=unit.partition.only(shared)), every).row
+    for name in row.column_names:
+        if data[name].null_count == data.num_rows:
+            values = row[name].take(pa.repeat(pa.scalar(0), data.num_rows))
+            data = data.set_column(data.column_names.index(name), name, values)
+    return data
 
 
 def in_partition(table: Table, dimensions: Mapping[str, Dimension]) -> Table:
@@ -91,7 +125,7 @@ def _compute(
         given: The data of the inputs.
         now: What clocks show; None for the time it is.
         folder: The project's.
-        checks: Judges the checks of the results; None where these are not judged.
+        checks: Judges the checks of the results; None where neither these are judged nor of which partition rows are.
         dimensions: Those of the project, by name.
 
     Raises:
@@ -118,7 +152,9 @@ def _compute(
     for name, each in results.items():
         filled = DimensionColumns(tables[name], every)
         found[name] = enforced(_whole(filled.filled(each)), tables[name], folder, checks)
-        filled.check(found[name])
+        if checks is not None:
+            with filled.judging() as check:
+                check(found[name])
     return found
 
 

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
@@ -78,22 +77,3 @@ def _typed(text: str, kind: pa.DataType) -> Any:
 def in_log(value: Any) -> str | None:
     """Return a value as the log has it."""
     return None if value is None else str(value)
-
-
-def refuse_others(table: Table, data: pa.Table, values: dict[str, Any]) -> None:
-    """Refuse rows that are of another partition.
-
-    Raises:
-        StorageError: There are such.
-    """
-    for name, value in values.items():
-        if name not in data.column_names or not data.num_rows:
-            continue
-        found = pc.unique(data.column(name)).to_pylist()
-        if found != [value]:
-            other = next(each for each in found if each != value)
-            raise StorageError(
-                f"column `{name}` of `{table.name}` holds {other!r}, and is stored where it is {value!r}",
-                hint="return the rows of the partition alone",
-                location=table.where(f"columns.{name}", "columns"),
-            )

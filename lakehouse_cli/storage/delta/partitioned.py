@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 from msgspec.structs import replace
 
+from lakehouse_cli.contracts.other_partitions import refusing_others
 from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_names
 from lakehouse_cli.model import Column, StorageSpec, Table
@@ -24,7 +25,7 @@ from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.digests import DeltaDigests
 from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
 from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock
-from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
+from lakehouse_cli.storage.delta.partition_values import partition_schema, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
 from lakehouse_cli.storage.delta.storage import _LOG, _storable
 from lakehouse_cli.storage.delta.units import (
@@ -263,11 +264,13 @@ class DeltaStorage(DeltaDigests):
             values = typed_values(table, table.partition, divided)
             by_name = dict(zip(table.partitions, values, strict=True))
             stored = pa.schema([field for field in schema if field.name not in by_name])
+            own = {name: pa.array([by_name[name]], schema.field(name).type) for name in by_name if name in schema.names}
 
             def without_values() -> Iterator[pa.Table]:
-                for piece in counted:
-                    refuse_others(table, piece, by_name)
-                    yield piece.select(stored.names)
+                with refusing_others(table, own) as check:
+                    for piece in counted:
+                        check(piece)
+                        yield piece.select(stored.names)
 
             aside = FileAside(place, self._settings, local=self._local, is_alone=False)
             try:

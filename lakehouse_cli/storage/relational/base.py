@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -238,14 +238,17 @@ class RelationalStorage(CleanedStorage):
             spooled = SpooledTable(in_memory)
             with (
                 suppress(FormsDifferError),
+                ExitStack() as unfinished,
                 closing(session.read_pieces(relation, found, names, careful=careful)) as pieces,
             ):
+                unfinished.callback(conversion.close)
                 for raw in pieces:
                     if not careful:
                         conversion.check_forms(raw)
                     piece = conversion.piece(raw if columns is None else self.as_declared(raw, types, columns))
                     if piece is not None:
                         spooled.add(piece)
+                unfinished.pop_all()
                 return spooled, conversion
         raise AssertionError("one form in all pieces was asked for")
 

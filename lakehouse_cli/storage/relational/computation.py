@@ -375,11 +375,8 @@ class _Computation:
         """Enforce the contract on what the query gave, and write it in the declared types."""
         table = self._table
         own = self._own_values(session)
-        typed, judgement = _enforced(session, dialect, as_returned(table, staged.columns), staged)
+        typed, judgement = _enforced(session, dialect, as_returned(table, staged.columns), staged, own)
         values = {name: found.expression for name, found in typed.conversions.items()}
-        refuse_others(
-            session, table, staged.source, {name: (values[name], own[name]) for name in own if name in values}
-        )
         empty = filled(typed.empty, table, self._query.dimensions)
         problem = order_problem(empty.schema, table.order_by)
         if problem is not None:
@@ -415,8 +412,17 @@ def _blaming(name: str) -> Iterator[None]:
         raise QueryInputError(name, error) from None
 
 
-def _enforced(session: Session, dialect: QueryDialect, table: Table, staged: Staged) -> tuple[TypedResult, Judgement]:
+def _enforced(
+    session: Session, dialect: QueryDialect, table: Table, staged: Staged, own: Mapping[str, str]
+) -> tuple[TypedResult, Judgement]:
     """Judge names and types of the result as any result is judged, and its values in the database.
+
+    Args:
+        session: The transaction.
+        dialect: Of its database.
+        table: As the query returns it.
+        staged: What it returned.
+        own: The values of columns that are dimensions, by name: as SQL.
 
     Raises:
         ContractError: With all violations.
@@ -431,6 +437,8 @@ def _enforced(session: Session, dialect: QueryDialect, table: Table, staged: Sta
     violations = (*typed.violations, *judgement.violations)
     if violations:
         raise _broken(ContractError, violations, judgement.failed)
+    values = {name: (typed.conversions[name].expression, own[name]) for name in own if name in typed.conversions}
+    refuse_others(session, table, staged.source, judged, values)
     return typed, judgement
 
 

@@ -18,6 +18,7 @@ from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Viol
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
 from lakehouse_cli.text.abbreviation import cut_end
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.violating_rows.writing import WIDEST, ViolatingRows
 
@@ -85,11 +86,12 @@ class _Check(Struct, frozen=True):
     """One thing to look for.
 
     Attributes:
-        kind: ``type``, ``null``, ``key`` for a null in a key, ``repeat`` for a key that an earlier row has.
+        kind: ``type``, ``null``, ``key`` for a null in a key, ``repeat`` for a key that an earlier row has,
+            ``partition`` for a value of another partition.
         columns: The columns whose values it is about.
         condition: True, as SQL, of each row that breaks it.
         declared: Type of the column, where it is declared.
-        quality: Of a `Fault`; empty for other kinds.
+        quality: Of a `Fault`; the partition that a row is to be of; empty for other kinds.
     """
 
     kind: str
@@ -108,6 +110,9 @@ class _Check(Struct, frozen=True):
                 return nulls_text(name, count)
             case "key":
                 return key_nulls_text(name, count)
+            case "partition":
+                message = f"column `{name}` has values other than that of its partition, {self.quality}"
+                return f"{message}: {plural(count, 'row')}"
         return repeated_keys_text(self.columns, count)
 
 
@@ -128,7 +133,39 @@ def judge(
         key: Columns that must be non-null and, together, unique; none where some are not there.
         hidden: Columns whose values the caller hides; they are in no file.
     """
-    checks = list(_checks(columns, key))
+    return _judged(session, source, columns, key, hidden, list(_checks(columns, key)))
+
+
+def judge_partition(
+    session: Session,
+    source: str,
+    columns: Sequence[JudgedColumn],
+    others: Mapping[str, str],
+    partition: str,
+    hidden: Collection[str],
+) -> Judgement:
+    """Look for rows of other partitions.
+
+    Args:
+        session: The transaction.
+        source: As of `judge`, with rows that have the declared types.
+        columns: Those whose values are shown.
+        others: True, as SQL, of each row that is of another partition, by the column that says so.
+        partition: Of which the rows are to be.
+        hidden: As of `judge`.
+    """
+    checks = [_Check("partition", (name,), condition, quality=partition) for name, condition in others.items()]
+    return _judged(session, source, columns, (), hidden, checks)
+
+
+def _judged(
+    session: Session,
+    source: str,
+    columns: Sequence[JudgedColumn],
+    key: Sequence[str],
+    hidden: Collection[str],
+    checks: Sequence[_Check],
+) -> Judgement:
     rows, broken = 0, []
     for start in range(0, max(len(checks), 1), _AT_ONCE):
         some = checks[start : start + _AT_ONCE]
@@ -215,18 +252,22 @@ class _Explanation:
     ) -> WrittenRows | None:
         """All rows that break any of some checks, in a file; None where they are not kept."""
         every = ViolatingRows.here(self._hidden)
-        if every is None or len(broken) > _AT_ONCE:
+        if every is None:
             return None
-        conditions = [self._condition(check) for check in broken]
+        with closing(every):
+            for start in range(0, len(broken), _AT_ONCE):
+                self._write(every, start, [*map(self._condition, broken[start : start + _AT_ONCE])], shown)
+                every.end_segment()
+            return every.written(reasons)
+
+    def _write(self, every: ViolatingRows, first: int, conditions: Sequence[str], shown: Sequence[str]) -> None:
+        """Write the rows of which some conditions are true, whose reasons have the numbers from `first` on."""
         broken_by = [f"({condition}) AS b{number}" for number, condition in enumerate(conditions)]
         query = self._selected([*self._texts(shown), *broken_by], _any(conditions))
-        with closing(every):
-            for some in filter(None, self._session.some_rows(query)):
-                numbers, *columns = zip(*some, strict=True)
-                why = [[at for at, is_broken in enumerate(row[-len(broken) :]) if is_broken] for row in some]
-                every.add_texts(numbers, why, dict(zip(shown, columns, strict=False)))
-            every.end_segment()
-            return every.written(reasons)
+        for some in filter(None, self._session.some_rows(query)):
+            numbers, *columns = zip(*some, strict=True)
+            why = [[at for at, is_broken in enumerate(row[-len(conditions) :], first) if is_broken] for row in some]
+            every.add_texts(numbers, why, dict(zip(shown, columns, strict=False)))
 
     def _selected(self, selected: Iterable[str], condition: str) -> str:
         """The numbers of rows with what is selected of them, in order."""

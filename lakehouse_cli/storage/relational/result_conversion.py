@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refusal_text, true_rows, violation_of
+from lakehouse_cli.arrow.conversion.refusal import (
+    InexactError,
+    printed,
+    refusal_text,
+    texts_at,
+    true_rows,
+    violation_of,
+)
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
@@ -32,7 +40,7 @@ class FormsDifferError(Exception):
 
 
 class ResultConversion:
-    """Makes of the pieces of a relation, as they are read, what is declared.
+    """Makes of the pieces of a relation, as they are read, what is declared; to be closed where it is not finished.
 
     Args:
         columns: The declared ones; None where each keeps the nearest declarable type.
@@ -46,6 +54,7 @@ class ResultConversion:
         self._shown = shown
         self._place = place
         self._forms: dict[str, Any] = {}
+        self._refused: set[int] = set()  # 0-based rows of the piece at hand
         self._found = Findings(unwritten=[column.name for column in columns or () if column.sensitive])
 
     def check_forms(self, raw: Raw) -> None:
@@ -73,13 +82,18 @@ class ResultConversion:
                 for refusal in refusals:
                     refusal.hint = None  # it speaks of a transform, and what is read has none
                     self._refuse(refusal, values, name, column.type if column else None)
-        self._found.end_piece(_of_length(next(map(_length, raw.values()), 0)), ())
+        if self._found.is_piece_clean:
+            self._found.end_piece(_of_length(next(map(_length, raw.values()), 0)), ())
+        else:
+            self._found.end_piece(pa.table({name: _shown(values, self._refused) for name, values in raw.items()}), ())
+            self._refused.clear()
         return None if self._found.violations else pa.table(arrays)
 
     def _refuse(self, refusal: InexactError, values: _Values, name: str, named: ColumnType | None) -> None:
         """Report some values of a column, whose declared type is named where that refuses them."""
         source = values if isinstance(values, pa.ChunkedArray) else None
         rows = true_rows(source.is_valid()) if refusal.rows is None and source is not None else refusal.rows
+        self._refused.update(() if rows is None else rows.to_pylist())
         column = self._declared.get(name)
         violation = replace(
             violation_of(refusal, name, named, source), location=column.location if column is not None else None
@@ -95,15 +109,19 @@ class ResultConversion:
         violations = self._found.violations
         if not violations:
             return
-        if len(violations) == 1:  # shown by itself, with the table of the column
-            violations = [replace(violations[0], message=f"{self._shown}: {violations[0].message}")]
         columns = len({each.column for each in violations})
         trouble = "are not as declared" if self._columns is not None else "cannot be read as they are"
         several = f"{plural(columns, 'column')} of {self._shown} {trouble}"
-        message = violations[0].message if len(violations) == 1 else several
+        message = f"{self._shown}: {violations[0].message}" if len(violations) == 1 else several
         wanted = "declare another type" if self._columns is not None else "declare the columns that are wanted"
         hint = f"correct the data, {wanted}, or select from a view that casts them"
-        raise DataError(message, violations, hint=hint, location=violations[0].location or self._place)
+        error = DataError(message, violations, hint=hint, location=violations[0].location or self._place)
+        self._found.describe(error, {})
+        raise error
+
+    def close(self) -> None:
+        """Remove the rows that were kept, where nobody took them."""
+        self._found.close()
 
 
 def _form(values: _Raw) -> Any:
@@ -117,6 +135,22 @@ def _form(values: _Raw) -> Any:
 
 def _length(values: _Raw) -> int:
     return len(values.column if isinstance(values, RefusedColumn) else values)
+
+
+def _shown(values: _Raw, rows: Collection[int]) -> pa.ChunkedArray | pa.Array:
+    """What some rows of a column show; of others it may be anything."""
+    return values if isinstance(values, pa.ChunkedArray) else av.array(_texts(values, rows), pa.string())
+
+
+def _texts(values: _Raw, rows: Collection[int]) -> list[str | None]:
+    if isinstance(values, RefusedColumn):
+        texts = _texts(values.column, rows)
+        rest = texts if values.rest is None else _texts(values.rest, rows)
+        return [other if text is None else text for text, other in zip(texts, rest, strict=True)]
+    if isinstance(values, pa.ChunkedArray):
+        shown = dict(zip(rows, texts_at(values, [*rows]), strict=True))
+        return [shown.get(row) for row in range(len(values))]
+    return [None if value is None or row not in rows else printed(value) for row, value in enumerate(values)]
 
 
 def _of_length(rows: int) -> pa.Table:

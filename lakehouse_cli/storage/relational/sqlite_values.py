@@ -179,7 +179,8 @@ def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -
             shown=[str(values[row]) for row in refused[:EXAMPLES]],
             noun=unit is None,
         )
-        return RefusedColumn(refusal, pa.chunked_array([pa.nulls(len(values), kind)]), others)
+        texts = (str(value) if type(value) in (int, float) else None for value in values)
+        return RefusedColumn(refusal, pa.chunked_array([av.array([*texts], pa.string())]), others)
     moments = av.array(counts, pa.int64()).cast(kind)
     try:
         rest = convert_values(others, kind, nan_is_null=False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Table
+from lakehouse_cli.storage.relational.contract_sql import JudgedColumn, judge_partition
 from lakehouse_cli.storage.relational.session import Session
-from lakehouse_cli.text.counts import plural
 
 
 def filled(empty: pa.Table, table: Table, row: pa.Table | None) -> pa.Table:
@@ -36,26 +36,34 @@ def filled(empty: pa.Table, table: Table, row: pa.Table | None) -> pa.Table:
     return empty.select([*declared, *(name for name in empty.column_names if name not in declared)])
 
 
-def refuse_others(session: Session, table: Table, source: str, values: Mapping[str, tuple[str, str]]) -> None:
+def refuse_others(
+    session: Session,
+    table: Table,
+    source: str,
+    columns: Sequence[JudgedColumn],
+    values: Mapping[str, tuple[str, str]],
+) -> None:
     """Refuse rows of other partitions.
 
     Args:
         session: The transaction.
         table: The partition.
         source: What has the rows, as SQL that can stand in FROM.
+        columns: Those whose values are shown.
         values: Of each column that is a dimension, its values and that of the partition, as SQL.
 
     Raises:
         ContractError: There are some.
     """
-    violations = []
-    for name, (value, own) in values.items():
-        is_other = f"NOT COALESCE({value} = {own}, {value} IS NULL AND {own} IS NULL)"
-        count = int(session.rows(f"SELECT count(*) FROM {source} WHERE {is_other}")[0][0])
-        if count:
-            message = f"column `{name}` has values other than that of its partition, {table.partition}"
-            place = table.where(f"columns.{name}", "columns")
-            violations.append(Violation(name, "partition", count, f"{message}: {plural(count, 'row')}", (), place))
-    if violations:
+    others = {
+        name: f"NOT COALESCE({value} = {own}, {value} IS NULL AND {own} IS NULL)"
+        for name, (value, own) in values.items()
+    }
+    if not others:
+        return
+    found = judge_partition(session, source, columns, others, f"{table.partition}", table.contract.sensitive)
+    if violations := found.violations:
         hint = "return the rows of the partition alone, or leave the column out: it is filled in"
-        raise ContractError(violations[0].message, violations, hint=hint, location=violations[0].location)
+        error = ContractError(violations[0].message, violations, hint=hint, location=violations[0].location)
+        error.failed = found.failed
+        raise error

@@ -253,6 +253,67 @@ def test_all_rows_that_break_a_contract_are_kept(database: Database, cli: Cli, m
         assert [text in written for text in (b"correct-horse", b"@b.c", b"word")] == [False, False, True]
 
 
+def test_all_rows_of_many_violations_are_kept(database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More violations than one query asks for: each row has all of its own."""
+    monkeypatch.setattr("lakehouse_cli.storage.relational.contract_sql._AT_ONCE", 2)
+    names = [f"c{number}" for number in range(5)]
+    values = [["NULL" if row % (at + 2) == 0 else f"{row}" for at in range(5)] for row in range(1999)]
+    database.run(f"CREATE TABLE orders (id bigint, {', '.join(f'{name} bigint' for name in names)})")
+    listed = (f"({row}, {', '.join(each)})" for row, each in enumerate(values))
+    database.run(f"INSERT INTO orders VALUES {', '.join(listed)}")
+    columns = ", ".join(f"{name}: {{type: int64, nullable: false}}" for name in names)
+    database.declare(
+        f"""\
+  orders: {{kind: source, storage: raw, columns: {{id: int64, {", ".join(f"{name}: int64" for name in names)}}}}}
+  wide: {{engine: storage, inputs: [orders], sql: "select * from orders", columns: {{id: int64, {columns}}}}}
+"""
+    )
+    assert cli("run").code == 1
+    shown = cli("show", "wide", "--failed", "-o", "json").json
+    expected = {row + 1: [names[at] for at in range(5) if row % (at + 2) == 0] for row in range(1999)}
+    expected = {row: wrong for row, wrong in expected.items() if wrong}
+    assert (shown["count"], shown["left_out"]) == (len(expected), 0)
+    assert {each["row"]: [reason.split("`")[1] for reason in each["reasons"]] for each in shown["rows"]} == expected
+    for each in shown["rows"]:
+        row = each["row"] - 1
+        assert each["values"] == {"id": str(row)} | {
+            name: None if value == "NULL" else value for name, value in zip(names, values[row], strict=True)
+        }
+
+
+def test_all_rows_with_values_of_another_type_are_kept(database: Database, cli: Cli) -> None:
+    """Of a source that is read: the whole rows, but for what is sensitive."""
+    database.run("CREATE TABLE orders (id bigint, amount numeric(10, 2), pay numeric(10, 2), said varchar(20))")
+    values = [(row, row + row % 2 / 2, row + row % 3 / 4, f"'word {row}'") for row in range(3000)]
+    listed = ", ".join(f"({', '.join(map(str, row))})" for row in values)
+    database.run(f"INSERT INTO orders VALUES {listed}")
+    columns = "{id: int64, amount: int64, pay: {type: int64, sensitive: true}, said: string}"
+    database.declare(f"  orders: {{kind: source, storage: raw, columns: {columns}}}\n")
+    expected = {}
+    for row in range(3000):
+        if wrong := [*(["amount"] if row % 2 else []), *(["pay"] if row % 3 else [])]:
+            expected[row] = wrong
+    ran = cli("run", "orders")
+    assert (ran.code, f"--failed` shows the {len(expected):,} rows that fail" in ran.err) == (1, True), ran.err
+    shown = cli("show", "orders", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"]) == (len(expected), 0)
+    found = {int(each["values"]["id"]): each for each in shown["rows"]}
+    assert found.keys() == expected.keys()
+    for row, each in found.items():
+        assert (each["row"], len(each["reasons"])) == (row + 1, len(expected[row]))
+        assert float(each["values"].pop("amount")) == row + row % 2 / 2
+        assert each["values"] == {"id": str(row), "pay": "***", "said": f"word {row}"}
+    assert "column `pay` are not as declared" in ran.err
+    database.declare("  orders: {kind: source, storage: raw, columns: {pay: {type: int64, sensitive: true}}}\n")
+    ran = cli("run", "orders")
+    assert "2,000 values of column `pay` are not as declared" in ran.err
+    written = database.folder.path.joinpath(".lakehouse/failed/orders@default.json").read_bytes()
+    assert b".25" not in written
+    database.run("DELETE FROM orders WHERE id % 3 > 0")
+    assert cli("run", "orders").code == 0
+    assert [each.name for each in database.folder.path.joinpath(".lakehouse/failed").iterdir()] == [".gitignore"]
+
+
 def test_wide_tables_are_judged(database: Database, cli: Cli) -> None:
     names = [f"c{number}" for number in range(400)]
     kind = "uint8"

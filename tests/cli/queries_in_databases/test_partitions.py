@@ -143,6 +143,34 @@ def test_failure_of_one_partition_is_its_own(divided: Database, cli: Cli) -> Non
     assert "column `day` has values other than that of its partition, day=2024-01-31: 1 row" in failed
 
 
+def test_all_rows_of_other_partitions_are_kept(divided: Database, cli: Cli) -> None:
+    tables = (
+        TABLES.split("  prices:")[0]
+        + """\
+  spread:
+    partitions: [day]
+    engine: storage
+    inputs: [daily]
+    columns: {day: date32, id: int64, e: {type: string, sensitive: true}}
+    sql: select case when id % 3 = 0 then null else day end as day, id, 'x' as e from daily
+"""
+    )
+    put(divided.folder, DAYS[0], *range(6000))
+    for day in DAYS[1:]:
+        (divided.folder.path / f"data/raw/sales_{day}.csv").unlink()
+    declare(divided, tables)
+    ran = cli("run")
+    assert ran.code == 1
+    message = "column `day` has values other than that of its partition, day=2024-01-30: 2,000 rows"
+    assert message in ran.err
+    found = cli("show", "spread", "--failed", "-o", "json").json
+    assert (found["count"], found["left_out"]) == (2000, 0)
+    assert {tuple(row["reasons"]) for row in found["rows"]} == {(message,)}
+    assert {(*row["partition"].items(),) for row in found["rows"]} == {(("day", DAYS[0]),)}
+    expected = [{"day": None, "id": str(number), "e": "***"} for number in range(0, 6000, 3)]
+    assert sorted((row["values"] for row in found["rows"]), key=lambda row: int(row["id"])) == expected
+
+
 def test_keys_hold_across_partitions(divided: Database, cli: Cli) -> None:
     checks = (
         "    checks: [{row_count: {min: 1}}, {foreign_key: {columns: id, references: prices.id}, severity: warn}]\n"
