@@ -66,15 +66,17 @@ CLUSTERS = tuple(EXECUTOR_OPTIONS)
 NEEDED: AnyMapping[str, str] = {"dask": "address"}
 
 
-def executor_options(reader: Reader, execution: Mapping, executor: str, options: Mapping | None) -> dict[str, Any]:
+def executor_options(reader: Reader, execution: Mapping, executor: str, options: Node | None) -> dict[str, Any]:
     """The options of an executor, with their defaults.
 
     Args:
         reader: Of the file.
         execution: The map that they are of.
         executor: Its name.
-        options: As written; None where none are.
+        options: With variables filled in; None where there are none. What is no map is reported already.
     """
+    if not isinstance(options, Mapping | None):
+        return {}
     known = EXECUTOR_OPTIONS.get(executor)
     if known is None:
         for name, (key, _) in options.entries.items() if options is not None else ():
@@ -144,9 +146,9 @@ class Resources(Struct, frozen=True):
 def options_of_executors() -> JsonSchema:
     """JSON Schema of `execution`: which options go with which executor."""
     other: JsonSchema = {"properties": {"options": {"maxProperties": 0}}}
-    for executor, known in EXECUTOR_OPTIONS.items():
+    for executor in EXECUTOR_OPTIONS:
         needed = NEEDED.get(executor)
-        options = keys_schema(known, f"Of executor {executor}.", filled_in=tuple(known))
+        options = _options_of(executor)
         other = {
             "if": {"required": ["executor"], "properties": {"executor": {"const": executor}}},
             "then": {"properties": {"options": {**options, **({"required": [needed]} if needed else {})}}},
@@ -155,6 +157,16 @@ def options_of_executors() -> JsonSchema:
         if needed:
             other["then"]["required"] = ["options"]
     return other
+
+
+def options_of_any_executor() -> JsonSchema:
+    """JSON Schema of options of an executor that is named elsewhere."""
+    return {"type": "object", "anyOf": [*map(_options_of, EXECUTOR_OPTIONS)]}
+
+
+def _options_of(executor: str) -> JsonSchema:
+    known = EXECUTOR_OPTIONS[executor]
+    return keys_schema(known, f"Of executor {executor}.", filled_in=tuple(known))
 
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

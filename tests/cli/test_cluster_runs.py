@@ -51,6 +51,27 @@ def notes(folder: ProjectFolder) -> Path:
     return notes
 
 
+def test_address_of_another_cluster(
+    cli: Cli, on: Callable[[type[Here]], None], notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The options of the project's executor are not those of one that the command names."""
+    addresses: list[str] = []
+
+    class Addressed(Here):
+        def connect(self) -> None:
+            addresses.append(self.address)
+            super().connect()
+
+    class Other(HereExecutor):
+        pass
+
+    monkeypatch.setattr("tests.clusters.here.Other", Other, raising=False)
+    monkeypatch.setitem(registry.EXECUTORS, "ray", registry.Entry("tests.clusters.here:Other"))
+    on(Addressed)
+    assert cli("run").code == cli("run", "--force", "--executor", "ray").code == 0
+    assert addresses == ["here", ""]
+
+
 class DiesOnce(Here):
     """A worker dies when it has done its first piece of work."""
 
