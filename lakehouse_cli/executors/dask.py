@@ -72,7 +72,7 @@ class DaskEngine(Engine):
         except Empty:
             raise self._lost() from None
         if isinstance(client, Exception):
-            raise self._lost() from client
+            raise self._unusable(client) from client
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)
         return client
@@ -81,6 +81,15 @@ class DaskEngine(Engine):
         return ClusterLostError(
             f"no Dask scheduler answers at `{self.address}`",
             hint="start it (`dask scheduler`), or correct `address` under `execution.options`",
+        )
+
+    def _unusable(self, error: Exception) -> ClusterLostError:
+        if not isinstance(error, TypeError | ValueError):  # which it raises before it asks anybody
+            return self._lost()
+        return ClusterLostError(
+            f"Dask cannot use `{self.address}`: {' '.join(str(error).split())}",
+            hint="give what its protocol needs: the certificates of `tls://` are named by"
+            " `DASK_DISTRIBUTED__COMM__TLS__CA_FILE`, `…__TLS__CLIENT__CERT` and `…__TLS__CLIENT__KEY`",
         )
 
     def workers(self) -> Mapping[str, Slots]:

@@ -21,7 +21,9 @@ from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.s3 import S3Server
 
-EXECUTION = 'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "here"}}\n'
+EXECUTION = (
+    'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "tcp://here:1"}}\n'
+)
 CODE = """
 import time
 from pathlib import Path
@@ -69,7 +71,7 @@ def test_address_of_another_cluster(
     monkeypatch.setitem(registry.EXECUTORS, "ray", registry.Entry("tests.clusters.here:Other"))
     on(Addressed)
     assert cli("run").code == cli("run", "--force", "--executor", "ray").code == 0
-    assert addresses == ["here", ""]
+    assert addresses == ["tcp://here:1", ""]
 
 
 class DiesOnce(Here):
