@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters import requirements
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Slots
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
@@ -72,6 +73,45 @@ def test_address_of_another_cluster(
     on(Addressed)
     assert cli("run").code == cli("run", "--force", "--executor", "ray").code == 0
     assert addresses == ["tcp://here:1", ""]
+
+
+class Silent(Here):
+    """Nobody answers, at once or as soon as there is work."""
+
+    at_once = True
+    left = False
+
+    def connect(self) -> None:
+        super().connect()
+        self.left = self.at_once
+        self.workers()
+
+    def workers(self) -> Mapping[str, Slots]:
+        if self.left:
+            raise ClusterLostError("nobody answers there", hint="look for it")
+        return super().workers()
+
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        if resources is None:
+            super().call(worker, key, message, resources)
+        else:
+            self.left = True
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_cluster_that_does_not_answer(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path, at_once: bool
+) -> None:
+    """It is said once, of however many tables."""
+    on(type("Silent", (Silent,), {"at_once": at_once}))
+    folder.edit("lakehouse.yaml", "here:1", 'here:1", reconnect: "1ms')
+    folder.edit("lakehouse.yaml", "numbers:", "a: {function: numbers}\n  b: {function: numbers}\n  numbers:")
+    ran = cli("run")
+    assert ran.code == 1
+    assert ran.err.count("nobody answers there") == 1
+    assert ran.out.count("nobody answers there") == (1 if at_once else 2)  # in the rows of what was under way
+    assert ran.out.count("the cluster cannot be used: see `") == (2 if at_once else 1)
+    assert not notes.exists()
 
 
 class DiesOnce(Here):
