@@ -17,11 +17,14 @@ from typing import Any
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
+from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
 if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
+# The module of the driver, and of what runs at nodes.
+_DRIVER = "lakehouse_cli.executors.clusters.ray_driver"
 # Seconds to wait for a cluster; for the driver to load Ray before that, and for it to end.
 _CONNECT_S, _LOAD_S, _END_S = 10.0, 120.0, 2.0
 # The same for what a head says at which something listens, which may be busy; and between two looks at that.
@@ -52,7 +55,7 @@ class RayEngine(Engine):
             self._greet(address)
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
-            self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
+            self._process = new_python(_DRIVER, "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
             self._line.send(self.address)
@@ -112,6 +115,10 @@ class RayEngine(Engine):
         if found is None:
             raise self._lost()
         return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}
+
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """Have the driver ask the node, which would say of a function that it lacks only that it lacks it."""
+        self._ask("call", key, worker, message, None, requirements.probe(_DRIVER))
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Submit `work_at_node`, for one node only."""
