@@ -8,11 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from lakehouse_cli.config.cluster_addresses import Address, address_pattern
 from lakehouse_cli.config.keys import MEMORY_SIZE
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, keys_schema, read_keys
 from lakehouse_cli.config.scalars import core_number
-from lakehouse_cli.config.value_types import NAME_PATTERN, Text
+from lakehouse_cli.config.value_types import NAME_PATTERN
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 
 _SPAN = r"\d{1,6}(?:ms|s|m|h)"
@@ -38,16 +39,40 @@ class Span(Struct, frozen=True):
 _RECONNECT = Key(
     Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
 )
-_HEAD = Text(
-    "`auto`, or the address of a head such as `10.0.0.5:6379`",
-    r"auto|[^\s/]+:\d{1,5}",
+_DASHBOARD = "that of a dashboard is another: write that of the {}, as in `{}`"
+# The protocols of Dask's that have a host and a port.
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "ucxx")
+_SCHEDULER = Address(
+    "the address of a scheduler such as `tcp://10.0.0.5:8786`",
+    address_pattern(_SCHEMES),
     ("string",),
-    hint="write the address that `ray start --head` shows; run lakehouse on a machine of the cluster",
+    example="tcp://10.0.0.5:8786",
+    schemes=_SCHEMES,
+    others=(
+        *((scheme, _DASHBOARD.format("scheduler", "tcp://10.0.0.5:8786")) for scheme in ("http", "https")),
+        ("ray", "a cluster of Ray is reached by `executor: ray`, from a machine of it"),
+    ),
+    credentials="write `tls://` with a host and a port: Dask has certificates from variables of its own, such as"
+    " `DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT`",
+)
+_HEAD = Address(
+    "`auto`, or the address of a head such as `10.0.0.5:6379`",
+    address_pattern((), "auto"),
+    ("string",),
+    example="10.0.0.5:6379",
+    others=(
+        *((scheme, _DASHBOARD.format("head", "10.0.0.5:6379")) for scheme in ("http", "https")),
+        ("ray", "write the address that `ray start --head` shows; run lakehouse on a machine of the cluster"),
+        *((scheme, "a cluster of Dask is reached by `executor: dask`") for scheme in _SCHEMES),
+    ),
+    word="auto",
+    credentials="write a host and a port: Ray has a token, or certificates, from variables of its own, such as"
+    " `RAY_AUTH_TOKEN_PATH`",
 )
 #: Options by executor; those that are not named have none.
 EXECUTOR_OPTIONS: AnyMapping[str, AnyMapping[str, Key]] = {
     "dask": {
-        "address": Key(Text("the address of a scheduler"), "Of the scheduler.", examples=("tcp://10.0.0.5:8786",)),
+        "address": Key(_SCHEDULER, "Of the scheduler.", examples=("tcp://10.0.0.5:8786",)),
         "reconnect": _RECONNECT,
     },
     "ray": {
@@ -66,15 +91,17 @@ CLUSTERS = tuple(EXECUTOR_OPTIONS)
 NEEDED: AnyMapping[str, str] = {"dask": "address"}
 
 
-def executor_options(reader: Reader, execution: Mapping, executor: str, options: Mapping | None) -> dict[str, Any]:
+def executor_options(reader: Reader, execution: Mapping, executor: str, options: Node | None) -> dict[str, Any]:
     """The options of an executor, with their defaults.
 
     Args:
         reader: Of the file.
         execution: The map that they are of.
         executor: Its name.
-        options: As written; None where none are.
+        options: With variables filled in; None where there are none. What is no map is reported already.
     """
+    if not isinstance(options, Mapping | None):
+        return {}
     known = EXECUTOR_OPTIONS.get(executor)
     if known is None:
         for name, (key, _) in options.entries.items() if options is not None else ():
@@ -144,9 +171,9 @@ class Resources(Struct, frozen=True):
 def options_of_executors() -> JsonSchema:
     """JSON Schema of `execution`: which options go with which executor."""
     other: JsonSchema = {"properties": {"options": {"maxProperties": 0}}}
-    for executor, known in EXECUTOR_OPTIONS.items():
+    for executor in EXECUTOR_OPTIONS:
         needed = NEEDED.get(executor)
-        options = keys_schema(known, f"Of executor {executor}.", filled_in=tuple(known))
+        options = _options_of(executor)
         other = {
             "if": {"required": ["executor"], "properties": {"executor": {"const": executor}}},
             "then": {"properties": {"options": {**options, **({"required": [needed]} if needed else {})}}},
@@ -155,6 +182,16 @@ def options_of_executors() -> JsonSchema:
         if needed:
             other["then"]["required"] = ["options"]
     return other
+
+
+def options_of_any_executor() -> JsonSchema:
+    """JSON Schema of options of an executor that is named elsewhere."""
+    return {"type": "object", "anyOf": [*map(_options_of, EXECUTOR_OPTIONS)]}
+
+
+def _options_of(executor: str) -> JsonSchema:
+    known = EXECUTOR_OPTIONS[executor]
+    return keys_schema(known, f"Of executor {executor}.", filled_in=tuple(known))
 
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -31,7 +31,7 @@ def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
 
 def waiting_problems(spec: ProjectSpec) -> Iterator[Problem]:
     """What is wrong where the results of workers are to be published together."""
-    if waiting_root(spec) is None:
+    if waiting_root(spec) is None and all(storage.is_known for storage in spec.storages.values()):
         message = "results cannot wait to be published together where the workers of a cluster share no folder"
         hint = "declare a storage with `shared: true`, below whose root they wait, whether it has tables or not; or"
         hint += " publish each by itself (without `publish: together`, `--together`)"
@@ -45,7 +45,9 @@ def waiting_root(spec: ProjectSpec) -> str | None:
 
 
 def _storage_problems(storage: StorageSpec, place: Location | None) -> Iterator[Problem]:
-    if storage.type == "memory":
+    if not storage.is_known:
+        pass  # what is wrong there is said
+    elif storage.type == "memory":
         hint = "choose another root, or another executor: `threads`"
         yield Problem(f"storage {quoted(storage.name)} is in the memory of one process", hint, place)
     elif not storage.shared and (what := _of_this_machine(storage)) is not None:

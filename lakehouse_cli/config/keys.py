@@ -321,12 +321,12 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
 }
 
 _STORAGES = Section("a map of names to storages", "storages")
-_EXECUTION = Section("a map with `executor`, `workers`, `memory`, `publish`, `spark` and `options`", "execution")
+_OF_EXECUTION = "a map with `executor`, `workers`, `memory`, `publish`, `spark` and `options`"
 
 ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
     "description": DESCRIPTION,
     "storages": Key(Section("a map of names to storages", "overrides"), "Storages by name, each over that at the top."),
-    "execution": Key(_EXECUTION, "Over that at the top."),
+    "execution": Key(Section(_OF_EXECUTION, "executionOverride"), "Over that at the top."),
     "params": Key(FreeMap(parameters=True), "Params by name, each over that at the top."),
 }
 
@@ -372,7 +372,7 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
         examples=({"prod": {"storages": {"default": {"root": "${LAKE}/prod"}}}},),
     ),
     "defaults": Key(Section("a map of table keys", "defaults"), "Any table key, for all tables that do not set it."),
-    "execution": Key(_EXECUTION, "Where and how transforms are computed."),
+    "execution": Key(Section(_OF_EXECUTION, "execution"), "Where and how transforms are computed."),
     "include": Key(
         PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.config.cluster_options import options_of_executors
+from lakehouse_cli.config.cluster_options import options_of_any_executor, options_of_executors
 from lakehouse_cli.config.columns import column_schema, column_type_schema
 from lakehouse_cli.config.dimensions import DIMENSION_KEYS
 from lakehouse_cli.config.keys import (
@@ -39,7 +39,8 @@ def json_schema() -> JsonSchema:
     environments = _named({"$ref": "#/$defs/environment"})
     environments["propertyNames"]["not"] = {"const": DEFAULT_ENVIRONMENT}
     execution = keys_schema(EXECUTION_KEYS, "Where and how.", filled_in=("executor", "workers", "memory"))
-    execution.update(options_of_executors())
+    # Over those of an executor that is named at the top.
+    over_execution = {**execution, "properties": {**execution["properties"], "options": options_of_any_executor()}}
     schema = {
         "$schema": DRAFT,
         "$id": "urn:lakehouse-cli:lakehouse.yaml",
@@ -75,7 +76,8 @@ def json_schema() -> JsonSchema:
             "overrides": _named(storage),
             "environments": environments,
             "environment": keys_schema(ENVIRONMENT_KEYS, "A named set of overrides."),
-            "execution": execution,
+            "execution": {**execution, **options_of_executors()},
+            "executionOverride": over_execution,
             "spark": _spark(),
             "storageOptions": options_schema(fillable=True),
         },
@@ -112,7 +114,7 @@ def _spark() -> JsonSchema:
 
 
 def _storage() -> JsonSchema:
-    schema = keys_schema(STORAGE_KEYS, "A place where tables live.", filled_in=("root", "format"))
+    schema = keys_schema(STORAGE_KEYS, "A place where tables live.", filled_in=("root", "format", "shared"))
     options = schema["properties"].pop("options")
     schema["properties"]["options"] = {key: value for key, value in options.items() if key != "$ref"}
     # The options of a class of one's own, or of a package's, are not known here.

@@ -32,7 +32,7 @@ _BREAKS = {"\r": "\\r", "\x85": "\\N", "\u2028": "\\L", "\u2029": "\\P"}
 _PROPERTIES = r"(?:[&!]\S*\s+)+(?=\S)"
 _TAG = r"![^\s,\[\]{}]*"
 # A line without any of these, whatever their case, has nothing to hide.
-_BESIDE_SECRETS = ("://", "secret", "token", "passw", "pwd", "credential", "key", "sig")
+_BESIDE_SECRETS = ("://", "secret", "token", "passw", "pwd", "credential", "key", "sig", "address")
 
 
 class Mark(Protocol):

@@ -89,7 +89,8 @@ def read_storage(
     name = key.text
     owner = f"storage `{name}`{of}"
     place = reader.at(key)
-    fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder, location=place)
+    nowhere = f":{name}"  # no place of another storage
+    fallback = StorageSpec(name, str(folder / nowhere), DEFAULT_ROOT, folder=folder, is_known=False, location=place)
     if not isinstance(node, Mapping):
         if isinstance(node, Scalar) and node.is_null:
             reader.report(key, f"{owner} is empty", "give it a `root`")
@@ -106,7 +107,8 @@ def read_storage(
             return replace(fallback, format=UNKNOWN)
         root, root_text = os.path.normpath(folder / open_root.text), without_password(open_root.shown)
         return replace(fallback, format=UNKNOWN, root=root, root_text=root_text)
-    root, root_text = _root(reader, key, node, values, storage_type, owner) or (DEFAULT_ROOT, DEFAULT_ROOT)
+    rooted = _root(reader, key, node, values, storage_type, owner)
+    root, root_text = rooted or (nowhere, DEFAULT_ROOT)
     if scheme_of(root) is None and storage_type.root not in ("text", "none"):
         root = os.path.normpath((home or folder) / root)
     format_name = _format(reader, node, values, storage_type, owner)
@@ -129,6 +131,7 @@ def read_storage(
         folder,
         shared=values.get("shared", False),
         template=template_of(node),
+        is_known=rooted is not None and _open_root(node) is None and "shared" not in invalid,
         location=place,
     )
 
@@ -257,8 +260,7 @@ def read_execution(reader: Reader, node: Node | None) -> Execution:
     values, _ = read_keys(reader, node, EXECUTION_KEYS, "`execution`")
     executor = values.get("executor", "threads")
     is_named = "executor" in values or node.get("executor") is None  # else its options are not known
-    options = node.get("options") if is_named and "options" in values else None
-    known = executor_options(reader, node, executor, options if isinstance(options, Mapping) else None)
+    known = executor_options(reader, node, executor, node.get("options")) if is_named else {}
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
     spark = _read_spark(reader, values["spark"]) if "spark" in values else SparkSpec()
     together = values.get("publish") == "together"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 import warnings
@@ -20,6 +19,7 @@ from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.parts import Part, compute_part
+from lakehouse_cli.executors.clusters.requirements import Requirements, unlike
 from lakehouse_cli.executors.clusters.worker import BEGUN, SPREADS, answer
 
 # Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
@@ -72,7 +72,7 @@ class DaskEngine(Engine):
         except Empty:
             raise self._lost() from None
         if isinstance(client, Exception):
-            raise self._lost() from client
+            raise self._unusable(client) from client
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)
         return client
@@ -81,6 +81,15 @@ class DaskEngine(Engine):
         return ClusterLostError(
             f"no Dask scheduler answers at `{self.address}`",
             hint="start it (`dask scheduler`), or correct `address` under `execution.options`",
+        )
+
+    def _unusable(self, error: Exception) -> ClusterLostError:
+        if not isinstance(error, TypeError | ValueError):  # which it raises before it asks anybody
+            return self._lost()
+        return ClusterLostError(
+            f"Dask cannot use `{self.address}`: {' '.join(str(error).split())}",
+            hint="give what its protocol needs: the certificates of `tls://` are named by"
+            " `DASK_DISTRIBUTED__COMM__TLS__CA_FILE`, `…__TLS__CLIENT__CERT` and `…__TLS__CLIENT__KEY`",
         )
 
     def workers(self) -> Mapping[str, Slots]:
@@ -101,16 +110,9 @@ class DaskEngine(Engine):
                 found[name] = Slots(each["nthreads"], resources)
         return found
 
-    def missing(self, worker: str) -> str | None:
-        """Whether lakehouse is there; a function of it would break the connection of a worker that lacks it."""
-        address = self._addresses[worker]
-        try:
-            found = self._client.run(importlib.util.find_spec, __name__, workers=[address])
-        except ModuleNotFoundError:  # of a package that it is in
-            return "has no lakehouse-cli"
-        except Exception:  # noqa: BLE001  # it has gone, which is seen when it is looked for again
-            return None
-        return None if found.get(address) is not None else "has an older lakehouse-cli, without this executor"
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """Ask beside the work of the worker."""
+        self._asking.submit(self._ask, self._addresses[worker], key, message, requirements.probe(__name__))
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Submit `work_at_worker`, for one worker only; what is no work is not queued behind work."""
@@ -137,10 +139,13 @@ class DaskEngine(Engine):
             self._futures[key] = future
         future.add_done_callback(lambda future: self._said.put((key, _DONE, future)))
 
-    def _ask(self, address: str, key: str, message: bytes) -> None:
+    def _ask(self, address: str, key: str, message: bytes, probe: str = "") -> None:
         content, error = None, None
         try:
-            content = self._client.run(answer_at_once, message, workers=[address])[address]
+            if probe and (differences := self._client.run(eval, probe, workers=[address])[address]):
+                error = unlike(differences)
+            else:
+                content = self._client.run(answer_at_once, message, workers=[address])[address]
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
             error = WorkerDiedError(f"does not answer: {type(raised).__name__}: {raised}")
         self.on_answer(key, content, error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import socket
 import subprocess
 import threading
@@ -15,15 +17,22 @@ from typing import Any
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
+from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
 if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
+# The module of the driver, and of what runs at nodes.
+_DRIVER = "lakehouse_cli.executors.clusters.ray_driver"
 # Seconds to wait for a cluster; for the driver to load Ray before that, and for it to end.
 _CONNECT_S, _LOAD_S, _END_S = 10.0, 120.0, 2.0
 # The same for what a head says at which something listens, which may be busy; and between two looks at that.
 _HANG_S, _LOOK_S = 30.0, 1.0
+# How a client of HTTP/2 begins, with no settings; each side sends such a frame first, whose header is so long
+# (https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
+_SETTINGS, _FRAME = b"\x04", 9
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _SETTINGS + bytes(5)
 
 
 class RayEngine(Engine):
@@ -38,11 +47,15 @@ class RayEngine(Engine):
         self._drive()
 
     def _drive(self) -> None:
-        if self.address != "auto":  # which is sooner seen than Ray is loaded
-            self._reach(self.address)
+        # What is seen sooner than Ray is loaded, which waits for half a minute for a server of something else.
+        address = os.environ.get("RAY_ADDRESS", "") if self.address == "auto" else self.address
+        if "://" in address:
+            raise self._lost("`RAY_ADDRESS` is a URL, and not the address of a head such as `10.0.0.5:6379`")
+        if re.fullmatch(r".+:\d+", address):
+            self._greet(address)
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
-            self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
+            self._process = new_python(_DRIVER, "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
             self._line.send(self.address)
@@ -51,18 +64,32 @@ class RayEngine(Engine):
                     kind, why = self._line.recv()
         self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
         self._reader = threading.Thread(target=self._serve, name="lakehouse answers", daemon=True)
-        self._reader.start()
         if kind != "ready":
             self.close()
             raise self._lost(why)
+        self._reader.start()
         self._head = why
 
-    def _reach(self, address: str) -> None:
-        """See that something listens at an address."""
+    def _greet(self, address: str) -> None:
+        """See that what listens at an address speaks HTTP/2, as a head does."""
+        with self._reach(address) as connection:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return
+            try:
+                connection.sendall(_PREFACE)
+                with connection.makefile("rb") as received:
+                    frame = received.read(_FRAME)
+            except OSError as error:
+                raise self._lost() from error
+        if frame[3:4] != _SETTINGS:
+            raise self._lost()
+
+    def _reach(self, address: str) -> socket.socket:
+        """Connect to an address at which something listens."""
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-        except OSError as error:
+            return socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S)
+        except (OSError, OverflowError) as error:
             raise self._lost() from error
 
     def _lost(self, why: str = "") -> ClusterLostError:
@@ -84,10 +111,14 @@ class RayEngine(Engine):
             with suppress(Empty):
                 found = self._nodes.get(timeout=_LOOK_S)
                 break
-            self._reach(self._head)
+            self._reach(self._head).close()
         if found is None:
             raise self._lost()
         return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}
+
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """Have the driver ask the node, which would say of a function that it lacks only that it lacks it."""
+        self._ask("call", key, worker, message, None, requirements.probe(_DRIVER))
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Submit `work_at_node`, for one node only."""
@@ -138,7 +169,8 @@ class RayEngine(Engine):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join(_END_S)
+        if self._reader.is_alive():
+            self._reader.join(_END_S)
         self._line.close()
 
 

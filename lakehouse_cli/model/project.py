@@ -95,6 +95,8 @@ class StorageSpec(Declaration, frozen=True):
         shared: Whether the workers of a cluster find the same there, though it is a path of this machine.
         template: Its keys as they are written, no variable filled in, for `config.templates`; None where it is not
             declared.
+        is_known: Whether it is known what and where it is: not where something is wrong with its keys for that, or a
+            variable in its root is not set.
     """
 
     name: str
@@ -108,6 +110,7 @@ class StorageSpec(Declaration, frozen=True):
     many_files: bool = False
     shared: bool = False
     template: Any = None
+    is_known: bool = True
 
     @property
     def as_written(self) -> StorageSpec:

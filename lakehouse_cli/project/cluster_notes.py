@@ -23,7 +23,7 @@ def with_bundle_note(planner: Planner, plan: Plan, *, always: bool) -> Plan:
     """
     if planner.spec.executor not in CLUSTERS or not plan.runs:
         return plan
-    from lakehouse_cli.executors.clusters.bundle import LARGE
+    from lakehouse_cli.executors.clusters.bundle import LARGE, TOO_LARGE
     from lakehouse_cli.runner.cluster_setup import ClusterNeeds, files_of
 
     graph, folder = planner.code.graph, planner.spec.folder.resolve()
@@ -35,5 +35,8 @@ def with_bundle_note(planner: Planner, plan: Plan, *, always: bool) -> Plan:
         return plan
     biggest = sorted(files.items(), key=lambda each: (-len(each[1]), each[0]))[:_SHOWN]
     named = ", ".join(f"`{path}` {size_text(len(content))}" for path, content in biggest)
-    note = f"each worker is sent {plural(len(files), 'file')} of {size_text(size)}: {named}"
+    sent = f"{plural(len(files), 'file')} of {size_text(size)}: {named}"
+    note = f"each worker is sent {sent}"
+    if size > TOO_LARGE:
+        note = f"each worker would be sent {sent}; a run refuses more than {size_text(TOO_LARGE)}"
     return replace(plan, notes=(*plan.notes, note))

@@ -242,7 +242,8 @@ def _made(
         return partial(executor, workers, at_once=plan.at_once)
     from lakehouse_cli.executors.clusters.opening import make_cluster  # of such runs alone
 
-    return partial(make_cluster, executor, planner.spec.executor_options, workers, at_once=plan.at_once)
+    options = planner.spec.executor_options if executor is find_executor(planner) else {}  # else they are another's
+    return partial(make_cluster, executor, options, workers, at_once=plan.at_once)
 
 
 def _missing_imports(planner: Planner, plan: Plan) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.problems import Problems
 from lakehouse_cli.config.templates import storage_of, value_of, variables_of
 from lakehouse_cli.executors.clusters.bundle import Bundle
-from lakehouse_cli.executors.clusters.requirements import ALWAYS, Requirements, hash_of, installed_version
+from lakehouse_cli.executors.clusters.differences import hash_of, installed_version
+from lakehouse_cli.executors.clusters.requirements import ALWAYS, Requirements
 from lakehouse_cli.model import FunctionRef, StorageSpec, Table
 from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.graph import AssetGraph

@@ -389,7 +389,7 @@ class _Run:
         seconds, attempts = time.perf_counter() - self.under_way.pop(name) - waited, self._begun(name)
         self.sources.ended(planned, ended, self.results)
         if isinstance(ended, ClusterError):
-            self.stopped_by = self.stopped_by or ended.message
+            self.stopped_by = self.stopped_by or f"the cluster cannot be used: see `{name}`"
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:

@@ -44,6 +44,10 @@ _WRITTEN_OPTION = (
 _WRITTEN_PARAMETER = (
     rf"(?i)([?&;][^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&;#\s\"',}}]|$))([^&;#\s\"',}}]+)"
 )
+# Of a cluster, whose address has no credentials: all of what has more in it than a host and a port.
+_WRITTEN_ADDRESS = (
+    rf"(\baddress[\"']?\s*:\s*[\"']?)((?:[^\s\"',{{}}@?#;]|{_REFERENCE})*[@?#;](?:[^\s\"',{{}}]|{_REFERENCE})*)"
+)
 _SECRET_NAME = rf"(?i){_REVEALING}"
 _SECRET_PARAMETER = (
     rf"(?i)(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*"
@@ -146,8 +150,10 @@ def without_secrets(line: str) -> str:
     'options: {access_key_id: me, secret_access_key: *******}'
     >>> without_secrets("root: postgresql://me@host/db?password=hunter2")
     'root: postgresql://me@host/db?password=*******'
+    >>> without_secrets("options: {address: 'tls://t0k3n@host:8786'}")
+    "options: {address: '*********************'}"
     """
-    for pattern in (_PASSWORD, _WRITTEN_PARAMETER, _WRITTEN_OPTION):
+    for pattern in (_PASSWORD, _WRITTEN_PARAMETER, _WRITTEN_OPTION, _WRITTEN_ADDRESS):
         line = re.sub(pattern, lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
 

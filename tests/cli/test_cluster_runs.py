@@ -14,14 +14,18 @@ from msgspec.structs import replace
 
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
-from lakehouse_cli.executors.clusters import requirements
+from lakehouse_cli.executors.clusters.differences import python_version
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Slots
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
+from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.s3 import S3Server
 
-EXECUTION = 'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "here"}}\n'
+EXECUTION = (
+    'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "tcp://here:1"}}\n'
+)
 CODE = """
 import time
 from pathlib import Path
@@ -49,6 +53,66 @@ def notes(folder: ProjectFolder) -> Path:
     notes = folder.path / "notes"
     folder.declare("numbers: {columns: {n: int64}}", CODE.format(notes=str(notes)), top=EXECUTION)
     return notes
+
+
+def test_address_of_another_cluster(
+    cli: Cli, on: Callable[[type[Here]], None], notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The options of the project's executor are not those of one that the command names."""
+    addresses: list[str] = []
+
+    class Addressed(Here):
+        def connect(self) -> None:
+            addresses.append(self.address)
+            super().connect()
+
+    class Other(HereExecutor):
+        pass
+
+    monkeypatch.setattr("tests.clusters.here.Other", Other, raising=False)
+    monkeypatch.setitem(registry.EXECUTORS, "ray", registry.Entry("tests.clusters.here:Other"))
+    on(Addressed)
+    assert cli("run").code == cli("run", "--force", "--executor", "ray").code == 0
+    assert addresses == ["tcp://here:1", ""]
+
+
+class Silent(Here):
+    """Nobody answers, at once or as soon as there is work."""
+
+    at_once = True
+    left = False
+
+    def connect(self) -> None:
+        super().connect()
+        self.left = self.at_once
+        self.workers()
+
+    def workers(self) -> Mapping[str, Slots]:
+        if self.left:
+            raise ClusterLostError("nobody answers there", hint="look for it")
+        return super().workers()
+
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        if resources is None:
+            super().call(worker, key, message, resources)
+        else:
+            self.left = True
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_cluster_that_does_not_answer(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path, at_once: bool
+) -> None:
+    """It is said once, of however many tables."""
+    on(type("Silent", (Silent,), {"at_once": at_once}))
+    folder.edit("lakehouse.yaml", "here:1", 'here:1", reconnect: "1ms')
+    folder.edit("lakehouse.yaml", "numbers:", "a: {function: numbers}\n  b: {function: numbers}\n  numbers:")
+    ran = cli("run")
+    assert ran.code == 1
+    assert ran.err.count("nobody answers there") == 1
+    assert ran.out.count("nobody answers there") == (1 if at_once else 2)  # in the rows of what was under way
+    assert ran.out.count("the cluster cannot be used: see `") == (2 if at_once else 1)
+    assert not notes.exists()
 
 
 class DiesOnce(Here):
@@ -184,24 +248,26 @@ def test_worker_with_another_value_of_a_param(
     assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err
 
 
+class Newer(Here):
+    """Workers of a newer Python than the run's."""
+
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        super().greet(worker, key, message, replace(requirements, python="3.9"))
+
+
 def test_other_python_and_modules_that_are_nowhere(
-    folder: ProjectFolder,
-    cli: Cli,
-    on: Callable[[type[Here]], None],
-    notes: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path
 ) -> None:
     """All is said of each worker before anything runs; what only a branch imports keeps nothing from running."""
-    on(Here)
-    monkeypatch.setattr(requirements, "python_version", lambda: "3.9")
+    on(Newer)
     folder.edit("transforms.py", "import time", "import nowhere_at_all, neither.here")
     ran = cli("run")
     assert ran.code == 1
     for name in ("nowhere_at_all", "neither"):
         assert f"it has no module `{name}`, nor has this machine: install it" in ran.err
-    assert "one, two: it has Python 3.9, not 3." in ran.err
+    assert f"one, two: it has Python {python_version()}, not 3.9" in ran.err
     assert not notes.exists()
-    monkeypatch.setattr(requirements, "python_version", lambda: requirements.Requirements().python)
+    on(Here)
     folder.edit("transforms.py", "import nowhere_at_all, neither.here", "def other():\n    import nowhere_at_all")
     assert cli("run").code == 0
 
@@ -230,6 +296,10 @@ def test_size_of_what_is_sent(folder: ProjectFolder, cli: Cli, on: Callable[[typ
         sent = f"each worker is sent 2 files of {megabytes}: `one.bin` {megabytes}, `transforms.py` "
         shown = [" ".join((ran.out + ran.err).split()) for ran in (cli("plan", "-v"), cli("plan"), cli("run"))]
         assert [sent in each for each in shown] == [True, size > 10_000_000, size > 10_000_000]
+    with (folder.path / "one.bin").open("wb") as file:
+        file.truncate(200_000_000)
+    assert "each worker would be sent 2 files of 200 MB: `one.bin` 200 MB" in " ".join(cli("plan").out.split())
+    assert "more than 100.0 MB are sent to a worker: `one.bin` 200.0 MB, `transforms.py` " in cli("run").err
 
 
 TOGETHER = """

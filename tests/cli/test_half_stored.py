@@ -74,7 +74,7 @@ right: {inputs: [], function: pair, output: right, columns: {n: int64}}
 """,
         CODE.format(deaths=str(deaths)),
         top=f'storages: {{default: {{root: "s3://{bucket}/lake"}}}}\ndimensions: {{region: [eu, us]}}\n'
-        'execution: {executor: dask, options: {address: "here"}}\ndefaults: {retries: 2, retry_delay: 0.01}\n',
+        'execution: {executor: dask, options: {address: "tcp://here:1"}}\ndefaults: {retries: 2, retry_delay: 0.01}\n',
     )
     deaths.mkdir()
     for _ in range(2):

@@ -315,6 +315,15 @@ def test_wrong_settings_are_reported(declared: ProjectFolder, cli: Cli, keywords
     assert problems(cli) == [f"tables.py:12: {expected}"]
 
 
+def test_credentials_of_a_cluster_are_not_shown(declared: ProjectFolder, cli: Cli) -> None:
+    execution = "{'executor': 'dask', 'options': {'address': 'tls://t0k3n@host:1'}}"
+    declared.edit("tables.py", "(assets=[totals, orders])", f"(execution={execution}, assets=[totals, orders])")
+    done = cli("-m", "tables", "plan")
+    assert done.code == 3
+    assert "`address` of `options` of executor dask has more in it than a host and a port" in done.err
+    assert "t0k3n" not in done.err
+
+
 def test_module_that_declares_no_or_several_projects(declared: ProjectFolder, cli: Cli) -> None:
     declared.add("tables.py", "other = Lakehouse([orders])\n")
     done = cli("-m", "tables", "plan")

@@ -12,6 +12,7 @@ from typing import Any
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
+from lakehouse_cli.executors.clusters.requirements import Requirements, unlike
 from lakehouse_cli.executors.clusters.worker import answer
 
 Answering = Callable[[str, bytes | None, WorkerDiedError | ClusterLostError | None], None]
@@ -30,6 +31,13 @@ class Here(Engine):
     def workers(self) -> Mapping[str, Slots]:
         """They stay."""
         return dict.fromkeys(self._folders, Slots(1))
+
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """Ask this process."""
+        if differences := eval(requirements.probe(__name__)):
+            threading.Thread(target=self.on_answer, args=(key, None, unlike(differences)), daemon=True).start()
+        else:
+            self.call(worker, key, message, None)
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Answer in a thread."""

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from lakehouse_cli.executors.base import ClusterError, WorkerDiedError
+from lakehouse_cli.executors.clusters.requirements import Requirements
 
 
 class Slots(Struct, frozen=True):
@@ -82,13 +83,13 @@ class Engine(ABC):
             ClusterLostError: Nothing answers.
         """
 
-    def missing(self, worker: str) -> str | None:
-        """Why a worker cannot be given messages at all: what must be installed there; None where it can.
+    @abstractmethod
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """Have a worker answer its first message, as by `call`, unless it has something otherwise than is required.
 
-        Asked once for each worker, before its first message, by functions that every Python has.
+        It is asked for that first, by `Requirements.probe` and functions that every Python has: one of lakehouse's may
+        break the connection of a worker that lacks it. The error of the call has what it has otherwise.
         """
-        del worker
-        return None
 
     @abstractmethod
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:

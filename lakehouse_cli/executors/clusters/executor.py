@@ -280,7 +280,7 @@ class ClusterExecutor(Executor):
             worker = self._workers.get(name)
             if worker is not None:
                 if found.kind != "ready":
-                    self._refuse(name, worker, "; it ".join(found.differences) or found.text)
+                    self._refuse(name, worker, found.text)
                 elif kind == "greet":
                     worker.compare_clocks(name, found.seconds)
                     self._send_bundle(name, worker)
@@ -307,10 +307,14 @@ class ClusterExecutor(Executor):
             self._send_bundle(name, worker)
             self._note_room(name, worker)
 
-    def _ask(self, name: str, kind: Literal["greet", "take"], content: bytes) -> None:
+    def _ask(self, name: str, kind: Literal["greet", "take"], content: bytes = b"") -> None:
         key = f"{kind} {name} {self._session}-{next(self._numbers)}"
+        message = pack_message(Message(self._bundle_id, kind, content))
         with suppress(ClusterLostError):
-            self._engine.call(name, key, pack_message(Message(self._bundle_id, kind, content)), None)
+            if kind == "greet":
+                self._engine.greet(name, key, message, self._bundle.requirements)
+            else:
+                self._engine.call(name, key, message, None)
 
     def _look(self) -> None:
         """Take note of workers that came, and of those that went.
@@ -322,17 +326,13 @@ class ClusterExecutor(Executor):
             doubted = [(name, each) for name, each in self._workers.items() if each.state == "doubted"]
         found = self._engine.workers()
         came = [name for name in found if name not in self._workers]
-        lacking = {name: self._engine.missing(name) for name in came}
         gone: list[tuple[str, str]] = []
         with self._changed:
             for name in came:
                 worker = self._workers[name] = Member(found[name])
                 self._slots += worker.slots.count
-                if (why := lacking[name]) is not None:
-                    self._refuse(name, worker, why)
-                else:
-                    worker.state = "greeted"
-                    self._ask(name, "greet", packed(self._bundle.requirements))
+                worker.state = "greeted"
+                self._ask(name, "greet")
             for name in [name for name in self._workers if name not in found]:
                 worker = self._workers.pop(name)
                 self._free.pop(name, None)

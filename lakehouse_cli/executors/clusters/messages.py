@@ -19,7 +19,7 @@ _SMALL = 512
 
 #: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text. What is given `back`
 #: was not begun, and another worker may do it.
-AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "unlike", "start", "back"]
+AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "start", "back"]
 
 
 class Work(Struct, frozen=True, array_like=True):
@@ -41,8 +41,8 @@ class Message(Struct, frozen=True, array_like=True):
 
     Attributes:
         bundle: The id of the bundle that it is done with.
-        kind: To compare the worker with what the run requires (`greet`), to take the bundle (`take`), or to work.
-        content: Requirements, or a bundle.
+        kind: To say the time (`greet`), to take the bundle (`take`), or to work.
+        content: A bundle.
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
         ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
@@ -81,14 +81,12 @@ class Answer(Struct, frozen=True, array_like=True):
         kind: How it ended.
         content: A result or an error, as bytes.
         text: Of what it died, or why it was not begun.
-        differences: Between the worker and what the run requires.
         seconds: How long it took; of who is greeted, the time on its clock.
     """
 
     kind: AnswerKind
     content: bytes = b""
     text: str = ""
-    differences: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

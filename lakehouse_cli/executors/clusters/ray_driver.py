@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+from types import FunctionType
 from typing import Any
 
 # Ray would take the folder of a project that `uv run` was called in to all workers, with whatever is in it.
@@ -25,6 +26,7 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError
+from lakehouse_cli.executors.clusters.requirements import unlike
 from lakehouse_cli.executors.clusters.worker import answer
 from lakehouse_cli.executors.worker import LEADERS
 
@@ -36,8 +38,6 @@ _OURS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory"}
 _NOT_ASKED_FOR = ("node:", "object_store_memory")
 # Of nodes that are not there any more, which Ray lists for a while.
 _GONE = (exceptions.NodeDiedError, exceptions.TaskUnschedulableError)
-# What a node says that lacks the module of `work_at_node`.
-_IS_MISSING = "No module named 'lakehouse_cli"
 
 
 def drive(descriptor: int) -> None:
@@ -129,13 +129,17 @@ class _Driver:
                 found[f"{shown}#{each['NodeID']}"] = resources
         self._line.send(("", "nodes", found))
 
-    async def _follow(self, key: str, worker: str, message: bytes, resources: Mapping[str, float] | None) -> None:
-        """Have a node answer a message, and hand on what it says."""
+    async def _follow(
+        self, key: str, worker: str, message: bytes, resources: Mapping[str, float] | None, probe: str = ""
+    ) -> None:
+        """Have a node answer a message, and hand on what it says; or what it has otherwise, if there is a `probe`."""
         shown, _, node = worker.rpartition("#")
         self._streams[key] = None
         try:
             if node in self._gone:
                 raise exceptions.TaskUnschedulableError(f"{shown} is gone")
+            if probe and (differences := await _evaluated.options(**_only_at(node)).remote(probe)):
+                raise unlike(differences)
             stream = self._streams[key] = self._call(node, resources).remote(message)
             async for said in stream:
                 for kind, value in await said:
@@ -156,25 +160,29 @@ class _Driver:
         options = (node, *sorted(asked.items()))
         if options not in self._calls:
             self._calls[options] = _at_node.options(
-                max_retries=0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                **_only_at(node),
                 resources={name: amount for name, amount in asked.items() if name not in _OPTIONS},
                 **{_OPTIONS[name]: amount for name, amount in asked.items() if name in _OPTIONS},
             )
         return self._calls[options]
 
 
+def _only_at(node: str) -> dict[str, Any]:
+    """The options of what is done at a node, once at most, and nowhere else."""
+    return {"max_retries": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
+
 def _why(error: Exception, worker: str) -> WorkerDiedError:
     """Why a worker did not answer."""
     match error:
+        case WorkerDiedError():
+            return error
         case exceptions.OutOfMemoryError():
             return WorkerKilledError(OUT_OF_MEMORY)
         case exceptions.NodeDiedError() | exceptions.TaskUnschedulableError():
             return WorkerDiedError(f"was on worker {worker}, which is gone")
         case exceptions.WorkerCrashedError():
             return WorkerDiedError(f"was led by a process of Ray's on {worker} that was killed, or crashed")
-        case exceptions.RayTaskError() if _IS_MISSING in str(error):
-            return WorkerDiedError("has no lakehouse-cli, or an older one")
     return WorkerDiedError(f"failed on worker {worker}: {type(error).__name__}: {error}")
 
 
@@ -204,3 +212,6 @@ def work_at_node(message: bytes) -> Iterator[list[tuple[str, Any]]]:
 
 
 _at_node = ray.remote(work_at_node)
+# A function of no module, which travels itself: nodes have the Python that a driver has, and may lack lakehouse.
+_evaluate: Any = lambda text: eval(text)  # noqa: E731, S307
+_evaluated = ray.remote(num_cpus=0)(FunctionType(_evaluate.__code__, {"__name__": "__main__"}))

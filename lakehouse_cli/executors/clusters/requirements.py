@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from hashlib import blake2b
-from importlib.util import find_spec
+import inspect
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.clusters import differences
+from lakehouse_cli.executors.clusters.differences import python_version
 from lakehouse_cli.version import __version__
 
 #: Packages of which a table is made whatever transforms import.
 ALWAYS = ("pyarrow", "pandas")
-
-
-def python_version() -> str:
-    """Python's, as far as bytes and behaviour depend on it."""
-    return ".".join(map(str, sys.version_info[:2]))
 
 
 class Requirements(Struct, frozen=True):
@@ -42,45 +38,16 @@ class Requirements(Struct, frozen=True):
     values: Mapping[str, str | None] = {}
     salt: bytes = b""
 
-    def differences(self) -> tuple[str, ...]:
-        """What this process has otherwise, each as a clause behind "the worker"."""
-        return tuple(self._differences())
+    def probe(self, module: str) -> str:
+        """An expression that any Python can evaluate: what the process has otherwise, as `differences` returns it.
 
-    def _differences(self) -> Iterator[str]:
-        here: dict[str, tuple[str | None, str]] = {
-            "Python": (python_version(), self.python),
-            "lakehouse": (__version__, self.lakehouse),
-        }
-        for name, wanted in self.packages.items():
-            here[name] = installed_version(name), wanted
-        for name, (found, wanted) in here.items():
-            if found is None:
-                yield f"has no {name}"
-            elif wanted not in ("", found):
-                yield f"has {name} {found}, not {wanted}"
-        for name in self.modules:
-            if find_spec(name) is None:
-                yield f"has no module `{name}`, nor has this machine: install it, or correct the import"
-        for name in self.variables:
-            if name not in os.environ:
-                yield f"lacks the environment variable `{name}`"
-        for name, value in self.values.items():
-            if value is not None and name not in os.environ:
-                yield f"lacks the environment variable `{name}`"
-            elif hash_of(os.environ.get(name), self.salt) != value:
-                yield f"has another value of the environment variable `{name}`"
+        Args:
+            module: One of lakehouse's, which the process must be able to import.
+        """
+        asked = f"differences({module!r}, {asdict(self)!r})"
+        return f"(lambda scope: exec({inspect.getsource(differences)!r}, scope) or eval({asked!r}, scope))({{}})"
 
 
-def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution; None where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
-
-
-def hash_of(value: str | None, salt: bytes) -> str | None:
-    """A hash by which two values can be compared, and not found."""
-    return None if value is None else blake2b(os.fsencode(value), key=salt[:64], digest_size=16).hexdigest()
+def unlike(found: Sequence[str]) -> WorkerDiedError:
+    """The error of a worker that has something otherwise; behind "the worker", as they are."""
+    return WorkerDiedError("; it ".join(found))

@@ -96,8 +96,7 @@ def answer(
     asked = _messages.decode(message)
     place = folder_of(folder, asked.bundle)
     if asked.kind == "greet":
-        differences = unpacked(asked.content).differences()
-        found = Answer("unlike" if differences else "ready", differences=differences, seconds=time.time())
+        found = Answer("ready", seconds=time.time())
     elif asked.kind == "take":
         try:
             unpack(asked.content, place)

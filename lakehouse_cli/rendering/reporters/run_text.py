@@ -385,6 +385,8 @@ def _cause(table: str, error: ErrorInfo) -> object:
     """Make a key that failures of the same cause share; most have their own."""
     if error.type == "UnreachableError":  # all tables of the storage fail alike
         return _CANNOT_BE.sub("", error.message), error.hint
+    if error.type in ("ClusterError", "ClusterLostError"):  # and all that are under way on it
+        return error.message
     if error.type == "TransformError" and error.frames and not error.inputs:  # a module, or what takes no tables
         return error.message, error.frames
     return table

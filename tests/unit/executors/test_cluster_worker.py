@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +21,11 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError
+from lakehouse_cli.executors.clusters import differences
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
+from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.clusters.worker import BEGUN, answer, pack_message, unpack_answers
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.workplace import KeptInputs
@@ -210,3 +216,23 @@ def test_addresses_of_many_workers_are_short() -> None:
     (message,) = sent
     assert sorted(unpacked(msgspec.msgpack.decode(message, type=Message).spread)) == sorted(addresses)
     assert len(message) < 1500
+
+
+def test_probe_needs_nothing_but_python() -> None:
+    """Of any version since 3.8: workers may have another one, and no lakehouse."""
+    text = inspect.getsource(differences)
+    imported = [
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(text, feature_version=(3, 8)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
+    ]
+    assert set(imported) <= sys.stdlib_module_names
+    probe = Requirements(packages={"none-such": ""}, variables=("NONE_SUCH",)).probe("lakehouse_cli.none_such")
+    without_packages = [sys.executable, "-I", "-S", "-c", f"print(eval({probe!r}))"]
+    done = subprocess.run(without_packages, capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == [
+        "has no lakehouse-cli",
+        "has no none-such",
+        "lacks the environment variable `NONE_SUCH`",
+    ]

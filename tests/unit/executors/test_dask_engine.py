@@ -67,3 +67,10 @@ def test_large_answer_that_does_not_come(error: BaseException, status: str, expe
         engine.close()
     assert (key, content) == ("key", None)
     assert type(found) is expected
+
+
+def test_address_that_dask_cannot_use() -> None:
+    """What it lacks is said, and not that nobody answers."""
+    with pytest.raises(ClusterLostError, match=r"Dask cannot use .*: TLS expects ") as raised:
+        DaskEngine({"address": "tls://127.0.0.1:1"}, lambda *_: None, lambda *_: None)
+    assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in (raised.value.hint or "")

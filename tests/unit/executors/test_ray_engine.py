@@ -1,0 +1,39 @@
+"""What the adapter of Ray makes of addresses, before it loads Ray."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from lakehouse_cli.executors.clusters.engine import ClusterLostError
+from lakehouse_cli.executors.ray import RayEngine
+
+
+def connect(address: str) -> None:
+    RayEngine({"address": address}, lambda *_: None, lambda *_: None)
+
+
+def test_server_of_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by its first words, also where a variable names it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ClusterLostError, match=f"no Ray cluster answers at `{address}`"):
+            connect(address)
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(ClusterLostError, match="no Ray cluster answers at `auto`"):
+            connect("auto")
+
+
+def test_variable_that_names_no_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:1")
+    with pytest.raises(ClusterLostError, match="`RAY_ADDRESS` is a URL, and not the address of a head"):
+        connect("auto")
