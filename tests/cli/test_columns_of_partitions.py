@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
@@ -20,9 +18,7 @@ KINDS = {
     "lacks": "s",
     "more": "s.assign(n=1, m=2)",
     "order": "s.assign(n=1)[['n', 'kind']]",
-    "none": "s.assign(n=1).head(0)",
 }
-TYPES = {"int": "int64", "float": "float64", "text": "string", "null": "string", "order": "int64", "none": "int64"}
 CODE = f"def t(s):\n    return {{{', '.join(f'{k!r}: lambda s: {v}' for k, v in KINDS.items())}}}[s['kind'][0]](s)\n"
 
 
@@ -137,30 +133,3 @@ def test_partition_is_not_copied_beside_others_of_other_columns(folder: ProjectF
     kept = cli("copy", "--to", "prod", "t")
     assert (kept.code, "lakehouse run --force t -e prod" in kept.err) == (1, True)
     assert [each["n"] for each in cli("show", "t", "-e", "prod", "-o", "json").json["rows"]] == ["x", "x"]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_what_a_run_stores_is_read_as_one(folder: ProjectFolder, cli: Cli, seed: int) -> None:
-    """Of random days that change: what a run stored of all days can be read; else they do not go together."""
-    chance = random.Random(seed)
-    form = chance.choice(("csv", "parquet", "ipc", "jsonl"))
-    kinds: dict[int, str] = {}
-    folder.declare(TABLES % f", format: {form}, gone: drop", CODE)
-    for _ in range(5):
-        for day in chance.sample(range(1, 6), 2):
-            kinds[day] = chance.choice((*KINDS, *["int"] * 9))
-            put(folder, day, kinds[day])
-        if len(kinds) > 2 and chance.random() < 0.3:
-            gone = chance.choice(list(kinds))
-            del kinds[gone]
-            (folder.path / f"data/s_2024-01-{gone:02}.csv").unlink()
-        alike = len({TYPES.get(kind, kind) for kind in kinds.values()}) == 1
-        code = cli("run", "--workers", "2").code
-        if alike and code:  # what is stored of others was to be replaced as well
-            code = cli("run", "--force").code
-        assert code == (0 if alike else 1), kinds
-        if alike:
-            rows = cli("show", "t", "-n", "99", "-o", "json").json["rows"]
-            assert len(rows) == sum(kind != "none" for kind in kinds.values()), kinds
-        else:
-            assert cli("show", "t").code == 0 or not folder.files(), kinds
