@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from lakehouse_cli.model.period import period_key, period_number
 
 _FILES, _ROWS, _HOURS, _REPLACED = 1_000, 10_000, 100_000, 100
 _FIRST = date(2021, 1, 1)
+_ALL = f"run of all {_FILES:,} files of 10^4 rows"
 
 _DAYS_YAML = """
 name: days
@@ -40,6 +42,31 @@ import pyarrow as pa
 
 def daily(raw: pa.Table) -> pa.Table:
     return raw
+"""
+_IN_ONE_PROCESS = """
+import sys, time
+from pathlib import Path
+
+from lakehouse_cli import Project
+
+aside, new, like, rounds = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+
+
+def measured(*works):
+    begun = time.perf_counter(), time.process_time()
+    for work in works:
+        work(Project.load("."))
+    print(time.perf_counter() - begun[0], time.process_time() - begun[1])
+
+
+for number in range(rounds):
+    for made in ("data/daily", "data/.lakehouse", ".lakehouse"):
+        if Path(made).exists():
+            Path(made).rename(f"{aside}/{number} {made.replace('/', ' ')}")
+    new.unlink(missing_ok=True)
+    measured(Project.run)
+    new.write_bytes(like.read_bytes())
+    measured(Project.plan, Project.run)
 """
 _HOURS_YAML = """
 name: hours
@@ -69,25 +96,40 @@ def one_new_file(rounds: int, *, frame: str) -> Paired:
         rounds: How often.
         frame: `pandas` or `pyarrow`: what the transform imports.
     """
-    folder = _project("days", _DAYS_YAML, {"pandas": _DAYS_PANDAS, "pyarrow": _DAYS_ARROW}[frame])
-    text = "id,name,value\n" + "".join(f"{row},name {row % 100},{row * 1.5}\n" for row in range(_ROWS))
-    raw = folder / "data/raw"
-    raw.mkdir(exist_ok=True)
-    files = [raw / f"{_FIRST + timedelta(each)}.csv" for each in range(_FILES)]
-    for file in files:
-        file.exists() or file.write_text(text)
-    new = raw / f"{_FIRST + timedelta(_FILES)}.csv"
+    folder, (*files, new) = _days(frame)
     ours, theirs = [], []
     with _aside(folder, "data/daily", "data/.lakehouse", ".lakehouse") as put_aside:
         for _ in range(rounds + 1):  # the first one does not count
             put_aside()
             new.unlink(missing_ok=True)
             theirs.append(measure(["lakehouse", "run"], folder))
-            new.write_text(text)
+            shutil.copyfile(files[0], new)
             ours.append(measure(["sh", "-c", "lakehouse plan && lakehouse run"], folder))
     what = f"plan and run, one new file, a table by day by {frame}"
-    yardstick = f"run of all {_FILES:,} files of 10^4 rows"
-    return Paired(what, yardstick, tuple(ours[1:]), tuple(theirs[1:]))
+    return Paired(what, _ALL, tuple(ours[1:]), tuple(theirs[1:]))
+
+
+def in_one_process(rounds: int, *, frame: str) -> Paired:
+    """The same, both by `Project` in one process that made a run of all and one of a new file before."""
+    folder, (*files, new) = _days(frame)
+    with TemporaryDirectory(dir=folder.parent) as aside:
+        command = [sys.executable, "-c", _IN_ONE_PROCESS, aside, str(new), str(files[0]), str(rounds + 1)]
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    taken = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
+    theirs, ours = (tuple(Measured(wall, cpu, 0, cpu) for wall, cpu in taken[at::2]) for at in (2, 3))
+    return Paired("the same, in one process that made such runs before", _ALL, ours, theirs)
+
+
+def _days(frame: str) -> tuple[Path, list[Path]]:
+    """The project of a table by day, and its files; the last of them is not there, and the others are."""
+    folder = _project("days", _DAYS_YAML, {"pandas": _DAYS_PANDAS, "pyarrow": _DAYS_ARROW}[frame])
+    (folder / "data/raw").mkdir(exist_ok=True)
+    files = [folder / f"data/raw/{_FIRST + timedelta(each)}.csv" for each in range(_FILES + 1)]
+    text = "id,name,value\n" + "".join(f"{row},name {row % 100},{row * 1.5}\n" for row in range(_ROWS))
+    for file in files[:-1]:
+        file.exists() or file.write_text(text)
+    files[-1].unlink(missing_ok=True)
+    return folder, files
 
 
 def two_starts(rounds: int, *, frame: str) -> Measured:

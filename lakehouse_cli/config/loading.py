@@ -106,14 +106,17 @@ def load_project(
             path, environ, environment, declared, given=given, thorough=thorough, incomplete=incomplete
         )
     else:
-        with _no_collection():
+        with no_collection():
             loaded = _load(path, environ, environment, given, thorough, incomplete, with_tests, imports)
     return replace(loaded, spec=with_given(loaded.spec, given)) if given and not loaded.problems else loaded
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the collector of cyclic garbage: a tree of nodes has no cycles, and walking it takes half the time."""
+def no_collection() -> Iterator[None]:
+    """Pause the collector of cyclic garbage: what a project and its plan are made of has no cycles.
+
+    To walk it again and again takes half the time of reading a file, and a quarter of that of a plan.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -164,7 +167,7 @@ def _load_declared(
     found = find_declared(declared, folder, None) if isinstance(declared, str) else declared
     if isinstance(found, Problem):
         return LoadedSpec(_empty(path), (found,), readable=False)
-    with _no_collection():
+    with no_collection():
         python = PythonProject(found, folder, problems)
         source = SourceFile(path, python.location.file, "")
         python.set_default("name", path.parent.name or "lakehouse")

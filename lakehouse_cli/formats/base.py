@@ -85,12 +85,13 @@ class Format(ABC, Generic[Options]):
         yield self.read(open_source, name, columns, options)
 
     def read_together(
-        self, files: Sequence[tuple[Opener, str]], columns: Sequence[Column], options: Options
+        self, block: bytearray, files: Sequence[tuple[slice, str]], columns: Sequence[Column], options: Options
     ) -> pa.Table | None:
         """Read small files at once, as `read` of one after the other, in less time; by default None.
 
         Args:
-            files: Each with its name as messages show it.
+            block: The bytes of all, the first at its begin, a newline behind each; changed.
+            files: Where each is in it, and its name as messages show it.
             columns: What to read, at least one.
             options: Of the format, checked.
 
@@ -100,7 +101,7 @@ class Format(ABC, Generic[Options]):
         Raises:
             LakehouseError: As None.
         """
-        del files, columns, options
+        del block, files, columns, options
         return None
 
     def read_some(

@@ -62,6 +62,10 @@ def quoted_value(value: str) -> str:
     return value if is_plain(value) else quote(value, safe="")
 
 
+#: A partition, and the name and type of each of its columns.
+PartitionColumns = tuple[Partition, tuple[tuple[str, str], ...]]
+
+
 def dimension_params(periods: Mapping[str, Every | None], partition: Partition | None) -> dict[str, date | str | None]:
     """The values of dimensions as transforms get them.
 

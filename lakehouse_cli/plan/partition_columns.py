@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.model.unit import needs_manifest
 
 if TYPE_CHECKING:
-    from lakehouse_cli.model.partition import Partition
+    from lakehouse_cli.model.partition import Partition, PartitionColumns
     from lakehouse_cli.plan.table_units import TableUnits
-    from lakehouse_cli.plan.units import PartitionColumns
 
 
 def stored_columns_of(units: TableUnits) -> tuple[PartitionColumns, ...]:

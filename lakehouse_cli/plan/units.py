@@ -12,7 +12,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import Partition, PartitionColumns
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.partitioning import Chosen
@@ -25,8 +25,6 @@ _NAMED = 2
 _SAID = 2
 #: What would be done to a table, or to a partition of it.
 Action = Literal["run", "check", "skip", "read", "wait"]
-#: A partition, and the name and type of each of its columns.
-PartitionColumns = tuple[Partition, tuple[tuple[str, str], ...]]
 
 
 class Content(Protocol):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
+from lakehouse_cli.config.loading import no_collection
 from lakehouse_cli.errors import LakehouseError, ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
@@ -230,6 +231,7 @@ class Planner:
         self.code = self.code.with_former_params(NOTHING).anew()
         return self.code
 
+    @no_collection()
     def plan(self, request: RunRequest) -> Plan:
         """What a run would do; see `Project.plan`."""
         self.code_anew()
@@ -249,8 +251,7 @@ class Planner:
             plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
             check_chosen(plan, asked)
             plan = replace(plan, left=left_unfinished(plan, asked, unfinished))
-            plan = with_cost(plan, self._partition_durations, self._workers)
-            return _masked_plan(plan, self.mask)
+            return _masked_plan(with_cost(plan, self._partition_durations, self._workers), self.mask)
 
     def _partition_durations(self) -> Mapping[str, float]:
         from lakehouse_cli.runs.history import reading as history  # not loaded where no partition is due
@@ -268,13 +269,12 @@ class Planner:
         Raises:
             ProjectError: Code cannot be read, or files that tables use cannot be looked at.
         """
-        code, spec, content = self.code, self.spec, UsedContent(self.code.folder)
-        tables = [table for table in spec.tables.values() if table.kind == "computed"]
+        code, storages, content = self.code, self.spec.storages, UsedContent(self.code.folder)
+        tables = [table for table in self.spec.tables.values() if table.kind == "computed"]
         code.read(tables)
         links = self._links(tables)
 
         def of(table: Table) -> str:
-            storages = spec.storages
             recipe = recipe_of(
                 code.graph,
                 table,
@@ -283,7 +283,7 @@ class Planner:
                 content.of(table),
                 links.get(table.name, ()),
             )
-            sources = (spec.tables[name] for name in code.graph.upstream(table.name))
+            sources = (self.spec.tables[name] for name in code.graph.upstream(table.name))
             reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
             return recipe_hash(recipe, reading)
 

@@ -19,23 +19,18 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.jobs import Job
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
-from lakehouse_cli.storage.table_scan import same_columns_hint
-from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.storage.undeclared_types import check_columns_beside, check_undeclared_types
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
     from lakehouse_cli.runner.checking import JudgedPieces
-
-# Differences of columns that are named one by one.
-_NAMED = 3
 
 
 def enforced_result(
@@ -166,25 +161,7 @@ def _check_undeclared(job: Job, storage: AssetStorage, piece: pa.Table) -> None:
     """
     table = job.table
     check_undeclared_types(storage, table, piece.schema, piece.num_rows)
-    if job.beside is None:
-        return
-    other, columns = str(job.beside[0]), dict(job.beside[1])
-    own = {each.name: str(from_arrow(each.type)) for each in piece.schema}
-    declared = {each.name for each in table.columns or ()}
-    names = [each for each in {**own, **columns} if each not in declared and own.get(each) != columns.get(each)]
-    if names:
-        differences = [_difference(name, own.get(name), columns.get(name), other) for name in names[:_NAMED]]
-        differences += [plural(len(names) - _NAMED, "more difference")] if len(names) > _NAMED else []
-        raise TransformError(
-            f"result of {table.computed_by}: {'; '.join(differences)}; partitions of a table have the same columns",
-            hint=same_columns_hint(table_of(table)),
-        )
-
-
-def _difference(name: str, own: str | None, others: str | None, other: str) -> str:
-    if own is None:
-        return f"no column `{name}`, which {other} has"
-    return f"column `{name}`, which {other} lacks" if others is None else f"`{name}` is {own}, and {others} in {other}"
+    check_columns_beside(table, piece.schema, job.beside)
 
 
 def _check_order(schema: pa.Schema, table: Table) -> None:

@@ -84,7 +84,7 @@ def _query(job: Job, place: Workplace, unstored: Mapping[str, pa.Table]) -> Data
 
         dimensions = DimensionColumns(table, job.periods).row
     told = table.params, table.reproducible, job.forced, job.run_started, table.timeout, dimensions
-    return DatabaseQuery(table.query.bare, inputs, *told)
+    return DatabaseQuery(table.query.bare, inputs, *told, beside=job.beside)
 
 
 def _as_read(job: Job, records: Mapping[str, InputRecord]) -> dict[str, InputRecord]:

@@ -29,8 +29,8 @@ from lakehouse_cli.runs.failed_rows import new_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.model.partition import PartitionColumns
     from lakehouse_cli.plan.partitioning import Link
-    from lakehouse_cli.plan.units import PartitionColumns
     from lakehouse_cli.runner.partition_keys import PartitionKeys
 
 _Result = TypeVar("_Result")

@@ -12,7 +12,8 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import PlannedTable
 
 if TYPE_CHECKING:
-    from lakehouse_cli.plan.units import Found, PartitionColumns
+    from lakehouse_cli.model.partition import PartitionColumns
+    from lakehouse_cli.plan.units import Found
 
 
 class ColumnsOfPartitions:

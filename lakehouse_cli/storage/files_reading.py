@@ -88,8 +88,8 @@ class FilesReading:
         columns: The columns to read, by the names that they have in the files; None for all.
         look: Gives the files, the content of each and that of all, given what is known of them.
         uri: Where they are, as messages show it.
-        together: Reads some of the files at once, given them as tables, their contents and the columns; None where
-            they must be read one by one.
+        together: Reads some of the files at once, given them, their contents and the columns; None where they must be
+            read one by one.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class FilesReading:
         columns: Sequence[Column] | None,
         look: Callable[[tuple[InputRecord, ...]], tuple[Sequence[Part], list[InputRecord], InputRecord]],
         uri: str,
-        together: Callable[[Sequence[Table], Sequence[InputRecord], Sequence[Column]], pa.Table | None] | None = None,
+        together: Callable[[Sequence[Part], Sequence[InputRecord], Sequence[Column]], pa.Table | None] | None = None,
     ) -> None:
         self._together = together
         self._storage, self._table, self._pattern = storage, table, pattern
@@ -214,9 +214,9 @@ class FilesReading:
     def _read_group(self, files: Sequence[Part], contents: Sequence[InputRecord], group: range) -> list[_FileRead]:
         if self._together is not None and len(group) > 1 and self._span is None:
             some, names = files[group.start : group.stop], {each.source_name for each in self._columns or ()}
-            if names and all(names.isdisjoint((*each.values, each.table.file_column)) for each in some):
-                known = contents[group.start : group.stop]
-                table = self._together([each.table for each in some], known, self._columns or ())
+            of_path = {self._table.file_column}.union(*[each.values for each in some])
+            if names and names.isdisjoint(of_path):
+                table = self._together(some, contents[group.start : group.stop], self._columns or ())
                 if table is not None:
                     return [(group.start, table)]
                 self._together = None  # those that follow are as likely to differ

@@ -9,7 +9,7 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.model.time_span import TimeSpan
+    from lakehouse_cli.storage.files_reading import Part
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
@@ -248,21 +249,28 @@ class FormatStorage(AssetStorage):
         return pieces, record
 
     def read_together(
-        self, tables: Sequence[Table], contents: Sequence[InputRecord], columns: Sequence[Column]
+        self, files: Sequence[Part], contents: Sequence[InputRecord], columns: Sequence[Column]
     ) -> pa.Table | None:
         """Read the small files of a source as `Format.read_together` does; None where they have changed as well."""
-        files: list[tuple[Opener, str]] = []
-        form, options = self._format(tables[0]), self._options(tables[0])
-        with suppress(LakehouseError, OSError), ExitStack() as reading:
-            for table, content in zip(tables, contents, strict=True):
-                opened, now = self._opened(table, (content,))
-                if now.content_hash != content.content_hash:
-                    return None
-                files.append((reading.enter_context(opened())[0], self.uri(table)))
-            found = form.read_together(files, columns, options)
-            reading.close()  # which may find that one changed
-            return found
+        block, places, start = bytearray(b"\n") * sum(each.bytes + 1 for each in contents), list[slice](), 0
+        table, view = files[0].table, memoryview(block)
+        with suppress(LakehouseError, OSError):
+            for file, content in zip(files, contents, strict=True):
+                places.append(slice(start, start + content.bytes))
+                self._read_into(view[places[-1]], file, content)
+                start += content.bytes + 1
+            named = [(place, file.uri) for place, file in zip(places, files, strict=True)]
+            return self._format(table).read_together(block, named, columns, self._options(table))
         return None
+
+    def _read_into(self, view: memoryview, file: Part, content: InputRecord) -> None:
+        """Read a small file of a source as a whole; raises ChangedError where it is not as it was."""
+        opened, now = self._opened(file.table, (content,))
+        with opened() as (open_source, _), open_source() as source:
+            read = b"".join(iter(partial(source.read, 1 << 20), b""))
+        if now.content_hash != content.content_hash or len(read) != len(view):
+            raise ChangedError(file.uri)
+        view[:] = read
 
     @abstractmethod
     def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import PartitionColumns
 from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 
@@ -51,6 +52,7 @@ class DatabaseQuery(Struct, frozen=True):
         timeout: Seconds that it may take; None for no limit.
         dimensions: The values of the columns that are dimensions of a partition, in a row; None for a whole table.
         judge: Given the rows that would be stored, raises what keeps them from being; None for nothing.
+        beside: Another partition, with whose columns those of the result must agree; None where they need not.
     """
 
     text: str
@@ -62,6 +64,7 @@ class DatabaseQuery(Struct, frozen=True):
     timeout: float | None = None
     dimensions: pa.Table | None = None
     judge: Callable[[Iterator[pa.Table]], None] | None = None
+    beside: PartitionColumns | None = None
 
 
 #: Given the content of each input, by table, as the query saw it: what the manifest says of where its rows come from.

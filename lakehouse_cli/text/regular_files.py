@@ -25,11 +25,13 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: i
     Raises:
         OSError: It cannot be opened, or is a folder, a pipe, a device or a socket.
     """
-    return _opened(path, follow, folder)[0]
+    return opened_regular(path, follow=follow, folder=folder)[0]
 
 
-def _opened(path: str | os.PathLike[str], follow: bool, folder: int | None) -> tuple[int, int]:
-    """As `open_regular`; returns the size that the file has besides."""
+def opened_regular(
+    path: str | os.PathLike[str], *, follow: bool = True, folder: int | None = None
+) -> tuple[int, os.stat_result]:
+    """As `open_regular`; returns what is known of the file besides."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW, dir_fd=folder)
@@ -40,7 +42,7 @@ def _opened(path: str | os.PathLike[str], follow: bool, folder: int | None) -> t
     status = os.fstat(descriptor)
     mode = status.st_mode
     if S_ISREG(mode):
-        return descriptor, status.st_size
+        return descriptor, status
     os.close(descriptor)
     if S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
@@ -58,7 +60,8 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_BYTES, *, follow
     Raises:
         OSError: It cannot be read, is larger, or is a folder, a pipe, a device or a socket.
     """
-    descriptor, size = _opened(path, follow, None)
+    descriptor, status = opened_regular(path, follow=follow)
+    size = status.st_size
     try:
         if size <= limit and len(content := os.read(descriptor, size + 1)) == size > 0:
             return content

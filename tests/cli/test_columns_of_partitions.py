@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
@@ -20,9 +18,7 @@ KINDS = {
     "lacks": "s",
     "more": "s.assign(n=1, m=2)",
     "order": "s.assign(n=1)[['n', 'kind']]",
-    "none": "s.assign(n=1).head(0)",
 }
-TYPES = {"int": "int64", "float": "float64", "text": "string", "null": "string", "order": "int64", "none": "int64"}
 CODE = f"def t(s):\n    return {{{', '.join(f'{k!r}: lambda s: {v}' for k, v in KINDS.items())}}}[s['kind'][0]](s)\n"
 
 
@@ -92,28 +88,48 @@ def test_partitions_that_were_made_otherwise_do_not_count(folder: ProjectFolder,
     assert len(cli("show", "t", "-o", "json").json["rows"]) == 3
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_what_a_run_stores_is_read_as_one(folder: ProjectFolder, cli: Cli, seed: int) -> None:
-    """Of random days that change: what a run stored of all days can be read; else they do not go together."""
-    chance = random.Random(seed)
-    form = chance.choice(("csv", "parquet", "ipc", "jsonl"))
-    kinds: dict[int, str] = {}
-    folder.declare(TABLES % f", format: {form}, gone: drop", CODE)
-    for _ in range(5):
-        for day in chance.sample(range(1, 6), 2):
-            kinds[day] = chance.choice((*KINDS, *["int"] * 9))
-            put(folder, day, kinds[day])
-        if len(kinds) > 2 and chance.random() < 0.3:
-            gone = chance.choice(list(kinds))
-            del kinds[gone]
-            (folder.path / f"data/s_2024-01-{gone:02}.csv").unlink()
-        alike = len({TYPES.get(kind, kind) for kind in kinds.values()}) == 1
-        code = cli("run", "--workers", "2").code
-        if alike and code:  # what is stored of others was to be replaced as well
-            code = cli("run", "--force").code
-        assert code == (0 if alike else 1), kinds
-        if alike:
-            rows = cli("show", "t", "-n", "99", "-o", "json").json["rows"]
-            assert len(rows) == sum(kind != "none" for kind in kinds.values()), kinds
-        else:
-            assert cli("show", "t").code == 0 or not folder.files(), kinds
+@pytest.mark.parametrize("type_", ["duckdb", "sqlite"])
+def test_partition_of_other_columns_is_not_stored_by_a_database(folder: ProjectFolder, cli: Cli, type_: str) -> None:
+    tables = """s: {kind: source, path: "s_{day:%%Y-%%m-%%d}", columns: {kind: string}}
+l: {partitions: [day], inputs: [s], storage: base, columns: {kind: string}}
+t: {partitions: [day], inputs: [l], storage: base, engine: storage, on_code_change: new, sql: "select %s from l"}
+"""
+    top = f"storages: {{default: {{root: data}}, base: {{type: {type_}, root: b.db}}}}\n"
+    folder.declare(tables % "kind, 1 as n", "def l(s):\n    return s\n", top=top)
+    put(folder, 1, "int")
+    assert cli("run").code == 0
+    for day, columns, said in (
+        (2, "kind", "no column `n`, which day=2024-01-01 has"),
+        (3, "kind, 1 as n, 2 as m", "column `m`, which day=2024-01-01 lacks"),
+        (4, "kind, 'x' as n", "`n` is string, and int"),
+    ):
+        folder.declare(tables % columns, "def l(s):\n    return s\n", top=top)
+        put(folder, day, "int")
+        failed = cli("run")
+        assert (failed.code, f"result of the query of `t`: {said}" in failed.out) == (1, True), failed.out
+        assert "declare all `columns:` of `t`" in failed.err
+    assert len(cli("show", "t", "-o", "json").json["rows"]) == 1
+
+
+def test_partition_is_not_copied_beside_others_of_other_columns(folder: ProjectFolder, cli: Cli) -> None:
+    top = "environments: {prod: {storages: {default: {root: prod}}}}\n"
+    folder.declare(TABLES % "", CODE, top=top)
+    put(folder, 1, "int")
+    put(folder, 2, "int")
+    assert cli("run").code == cli("copy", "--to", "prod", "t").code == 0
+    put(folder, 1, "text")
+    put(folder, 2, "text")
+    assert cli("run", "--force", "t").code == 0
+    for force in ([], ["--force"]):
+        refused = cli("copy", "--to", "prod", "t", "--partition", "day=2024-01-02", *force)
+        assert (refused.code, "`n` is string, and int64 in day=2024-01-01 of `prod`" in refused.err) == (1, True)
+        assert "copy all partitions of `t` at once" in refused.err
+    assert len(cli("show", "t", "-e", "prod", "-o", "json").json["rows"]) == 2
+    assert cli("copy", "--to", "prod", "t").code == 0
+    (folder.path / "data/s_2024-01-02.csv").unlink()
+    folder.declare(TABLES % ", gone: drop", CODE, top=top)
+    put(folder, 1, "float")
+    assert cli("run", "--force").code == 0
+    kept = cli("copy", "--to", "prod", "t")
+    assert (kept.code, "lakehouse run --force t -e prod" in kept.err) == (1, True)
+    assert [each["n"] for each in cli("show", "t", "-e", "prod", "-o", "json").json["rows"]] == ["x", "x"]

@@ -37,7 +37,7 @@ from lakehouse_cli.formats.misfits import ColumnReading, UnfitRows, table_of
 from lakehouse_cli.model import Column
 
 # Makes a table of a block; None where a row or value does not fit.
-_Parser = Callable[[bytes], pa.Table | None]
+_Parser = Callable[[bytes | bytearray], pa.Table | None]
 _TEXT = pa.string()
 _THREADS = os.cpu_count() or 1
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
@@ -133,7 +133,7 @@ def block_parser(source: CsvSource, columns: Sequence[Column], options: CsvOptio
     parsing = _parsing(source, options)
     positions = [str(at) for at in range(source.width)]
 
-    def parse(block: bytes) -> pa.Table | None:
+    def parse(block: bytes | bytearray) -> pa.Table | None:
         reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
         for types in policies:  # the quick one, then the careful one
             with suppress(pa.ArrowInvalid, pa.ArrowKeyError):
@@ -157,7 +157,7 @@ def block_parser(source: CsvSource, columns: Sequence[Column], options: CsvOptio
     return parse
 
 
-def _beginning(data: bytes) -> bytes:
+def _beginning(data: bytes | bytearray) -> bytes | bytearray:
     """What Arrow takes for these bytes where it begins with them: a byte order mark, here text, it leaves out."""
     return codecs.BOM_UTF8 + data if data.startswith(codecs.BOM_UTF8) else data
 
@@ -169,11 +169,11 @@ class _AsText:
         self._source = source
         self._has_begun = False
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1) -> bytes | bytearray:
         """Read the next records, nothing at the end."""
+        has_begun, self._has_begun = self._has_begun, True
         data = self._source.read(size)
-        data, self._has_begun = data if self._has_begun else _beginning(data), True
-        return data
+        return data if has_begun else _beginning(data)
 
 
 def _ahead(parse: _Parser, blocks: Iterator[bytes]) -> Iterator[pa.Table | None]:

@@ -293,7 +293,7 @@ class CsvSource:
         return values
 
 
-def has_hexadecimal(data: bytes) -> bool:
+def has_hexadecimal(data: bytes | bytearray) -> bool:
     """Whether there may be hexadecimal numbers in some data."""
     # One byte is found much faster than two, and is seldom there.
     return any(x in data and b"0" + x in data for x in (b"x", b"X"))

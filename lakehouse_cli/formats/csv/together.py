@@ -8,8 +8,6 @@ from io import BytesIO
 
 import pyarrow as pa
 
-from lakehouse_cli.formats.base import Opener
-from lakehouse_cli.formats.compression import BLOCK
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import block_parser
 from lakehouse_cli.formats.csv.source import UTF_8, CsvSource, has_hexadecimal
@@ -17,49 +15,49 @@ from lakehouse_cli.model import Column
 
 
 def read_together(
-    files: Sequence[tuple[Opener, str]], columns: Sequence[Column], options: CsvOptions
+    block: bytearray, files: Sequence[tuple[slice, str]], columns: Sequence[Column], options: CsvOptions
 ) -> pa.Table | None:
     """Read small files as one block; see `Format.read_together`. Their headers must be the same."""
     if options.is_loose or options.escape_char:
         return None
-    names, quote = [column.name for column in columns], options.arrow_quote.encode()
-    first, parse, blocks = None, None, list[bytes | memoryview]()
-    # The first line, and the end of the name, of a first file whose rows are read as they stand behind it; so are those
-    # of each that begins with that line and has no byte that may mean another than it does there. Most are such.
-    header, ending = b"", ""
-    for open_source, name in files:
-        with open_source() as file:
-            content = b"".join(iter(partial(file.read, BLOCK), b""))
-        if first is None and options.encoding in UTF_8 and not (options.skip_rows or options.skip_footer):
-            line = content[: content.find(b"\n") + 1]
-            start = content[: content.find(b"\n", len(line)) + 1] or content  # two lines say how all are read
-            if line and _plain_rows(content, line, quote):
-                with CsvSource(partial(BytesIO, start), name, options, names=names) as source:
-                    if source.read() == start[len(line) :] != b"":
-                        first, parse = source, block_parser(source, columns, options)
-                        header, ending = line, name[name.rfind(".") :]
-        if header and name.endswith(ending) and (plain := _plain_rows(content, header, quote)):
-            blocks += plain
-            continue
-        with CsvSource(partial(BytesIO, content), name, options, names=names) as source:
-            if first is None:
-                first, parse = source, block_parser(source, columns, options)
-            if parse is None or (source.header, source.width) != (first.header, first.width):
+    names = [column.name for column in columns]
+    if header := _plain_header(block, files, options):
+        start = bytes(block[: block.find(b"\n", len(header)) + 1])  # two lines say how all are read
+        with CsvSource(partial(BytesIO, start), files[0][1], options, names=names) as source:
+            # In a file of one column, a blank line is a row.
+            if source.width != 1 and source.read() == start[len(header) :] != b"":
+                blank = b"\n" * len(header)
+                for place, _ in files:
+                    block[place.start : place.start + len(header)] = blank
+                return _parsed(block, source, columns, options)
+    first, rows = None, list[bytes]()
+    for place, name in files:
+        with CsvSource(partial(BytesIO, block[place]), name, options, names=names) as source:
+            first = first or source
+            if (source.header, source.width) != (first.header, first.width):
                 return None
-            rows = [source.read(), source.read()]  # a last line that does not end comes by itself
+            rows += [source.read(), source.read()]  # a last line that does not end comes by itself
             # A line that ends in CR might go on with the LF of a blank one, which is a row in a file of one column.
-            if rows[0].endswith(b"\r") or source.read():
+            if rows[-2].endswith(b"\r") or source.read():
                 return None
-            blocks += rows
-    if first is None or parse is None:
-        return None
-    block = b"".join(blocks)
-    first.has_hexadecimal = has_hexadecimal(block)
-    return parse(block)
+    return None if first is None else _parsed(b"".join(rows), first, columns, options)
 
 
-def _plain_rows(content: bytes, header: bytes, quote: bytes) -> tuple[bytes | memoryview, ...]:
-    """The lines behind a header, whose last one has an end; nothing where they may be others than they look."""
-    if not content.startswith(header) or b"\r" in content or content.find(quote, len(header)) >= 0:
-        return ()
-    return memoryview(content)[len(header) :], b"" if content.endswith(b"\n") else b"\n"
+def _plain_header(block: bytearray, files: Sequence[tuple[slice, str]], options: CsvOptions) -> bytes:
+    """The first line of all files, behind which no byte may mean another than it says; nothing where there is none."""
+    if options.encoding not in UTF_8 or options.skip_rows or options.skip_footer or b"\r" in block:
+        return b""
+    first, name = files[0]
+    header = bytes(block[: block.find(b"\n", 0, first.stop) + 1])
+    ending, size, quote = name[name.rfind(".") :], len(header), options.arrow_quote.encode()
+    alike = (each.endswith(ending) and block.startswith(header, at.start, at.stop) for at, each in files)
+    plain = (block.find(quote, at.start + size, at.stop) < 0 for at, _ in files)
+    return header if all(alike) and all(plain) else b""
+
+
+def _parsed(
+    block: bytes | bytearray, source: CsvSource, columns: Sequence[Column], options: CsvOptions
+) -> pa.Table | None:
+    source.has_hexadecimal = has_hexadecimal(block)
+    parse = block_parser(source, columns, options)
+    return None if parse is None else parse(block)

@@ -24,6 +24,7 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.operations.copying.checks import copied_checks
+from lakehouse_cli.operations.copying.columns import refuse_other_columns
 from lakehouse_cli.operations.copying.division import divide
 from lakehouse_cli.operations.copying.parts import CopiedParts
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
@@ -82,7 +83,7 @@ class _Copy:
         used = [name for manifest in made for name in manifest.inputs]
         used += [other for name in names for other in self._references(name)]
         self._look_up(tuple(dict.fromkeys(n for n in used if n in self.source.tables and n not in self._here)))
-        found = [self._planned(name) for name in names]
+        found = refuse_other_columns(map(self._planned, names), self._here, self.source, self.target)
         if any(table.status == "refused" for table in found):
             note = "nothing is copied while another table is refused"
             return [replace(t, status="held_back", note=note) if t.status == "planned" else t for t in found]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.local.stat_cache import Stamp, stat_cache
-from lakehouse_cli.text.regular_files import hash_of, open_regular
+from lakehouse_cli.text.regular_files import hash_of, open_regular, opened_regular
 
 
 class FileHashes:
@@ -60,6 +61,22 @@ class FileHashes:
         if not is_racy and self._kept is not None:
             self._kept.put(f"hash {path}", (stamp,), hash_)
         return hash_
+
+    def read_into(self, view: memoryview, path: str, hash_: str) -> None:
+        """Read a small file, which is no link, as a whole; it had a hash, and this size.
+
+        Raises:
+            ChangedError: It is another by now.
+            OSError: It cannot be read.
+        """
+        descriptor, status = opened_regular(path, follow=False)
+        try:
+            stamp, size = Stamp.of(status), os.readv(descriptor, [view])
+            _refuse_changed(os.fstat(descriptor), stamp)
+        finally:
+            os.close(descriptor)
+        if not size == stamp.size == len(view) or (self.known(path, stamp) or hash_of(BytesIO(view))) != hash_:
+            raise ChangedError(path)
 
     def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:
         """Keep the hash of a file that was just put in place, if its stamp proves that nobody wrote to it since.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.formats.native import NativeFile
+    from lakehouse_cli.storage.files_reading import Part
 
 
 class _Found(NamedTuple):
@@ -193,6 +194,12 @@ class FileStorage(UnitFiles):
                 yield partial(open_unchanged, path, stamp), lambda manifest: manifest.content_hash == hash_
 
         return opened, record_of(hash_, stamp.size, stamp.modified_ns, known)
+
+    def _read_into(self, view: memoryview, file: Part, content: InputRecord) -> None:
+        real = self._in_folder(f"{self.spec.root}/{file.shown}")
+        if not real.startswith(self._inside_root):
+            raise ChangedError(real)
+        self._hashes.read_into(view, real, content.content_hash)
 
     def count_rows(self, table: Table) -> int | None:
         """Count rows as the format does."""

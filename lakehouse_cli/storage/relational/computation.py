@@ -51,7 +51,7 @@ from lakehouse_cli.storage.relational.session import Relation, Session
 from lakehouse_cli.storage.relational.unit_inputs import UnitInput, look_at_units
 from lakehouse_cli.storage.relational.unit_results import filled, refuse_others
 from lakehouse_cli.storage.relational.unit_rows import aside_of, publish_unit
-from lakehouse_cli.storage.undeclared_types import check_undeclared_types
+from lakehouse_cli.storage.undeclared_types import check_columns_beside, check_undeclared_types
 from lakehouse_cli.storage.wrapper import innermost
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.sql import quote
@@ -383,6 +383,7 @@ class _Computation:
             index, message, hint = problem
             raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
         check_undeclared_types(self._storage, table, empty.schema, empty.num_rows)
+        check_columns_beside(table, empty.schema, self._query.beside)
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
         select = ", ".join((own | values)[name] for name in types)
         aside = session.write_from(relation, prepared, types, f"SELECT {select} FROM {staged.source}")

@@ -20,6 +20,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.storage import FileStorage
+from lakehouse_cli.storage.many_files import ManyFilesStorage
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
@@ -97,6 +98,29 @@ def test_file_that_is_replaced_while_it_is_read(
 
     during_reading(monkeypatch, storage._format(SOURCE), replace_file, lambda: None, 1)
     assert read(storage) == ([2], content_of(storage))
+
+
+@pytest.mark.parametrize("done", ["overwritten", "longer", "shorter", "a link", "gone"])
+def test_small_file_that_changes_before_it_is_read(storage: FileStorage, tmp_path: Path, done: str) -> None:
+    """One of many, which are read together."""
+    many = replace(SOURCE, path="day_*")
+    files = [tmp_path / f"day_{number}.csv" for number in range(3)]
+    for number, each in enumerate(files):
+        each.write_text(f"a,b\n{number},0\n")
+    pieces, _ = ManyFilesStorage(storage).scan(many, many.columns).pieces_with_content(())
+    assert [row for piece in pieces() for row in piece["a"].to_pylist()] == [0, 1, 2]
+    if done == "a link":
+        (tmp_path / "other").write_text("a,b\n9,0\n")
+        files[1].unlink()
+        files[1].symlink_to("other")
+    elif done == "gone":
+        files[1].unlink()
+    else:
+        text = {"overwritten": "a,b\n9,0\n", "longer": "a,b\n1,0\n2,0\n", "shorter": "a,b\n"}[done]
+        overwrite(files[1], text, files[1].stat())
+        os.truncate(files[1], len(text))
+    with pytest.raises(StorageError, match=r"day_1\.csv"):
+        list(pieces())
 
 
 @pytest.mark.parametrize("folder", ["", "inner/"])
