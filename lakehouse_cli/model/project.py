@@ -95,8 +95,7 @@ class StorageSpec(Declaration, frozen=True):
         shared: Whether the workers of a cluster find the same there, though it is a path of this machine.
         template: Its keys as they are written, no variable filled in, for `config.templates`; None where it is not
             declared.
-        is_known: Whether it is known what and where it is: not where something is wrong with its keys for that, or a
-            variable in its root is not set.
+        is_known: Whether it is known what and where it is: not where keys are wrong, or a variable is not set.
     """
 
     name: str

@@ -378,8 +378,7 @@ class _Computation:
         typed, judgement = _enforced(session, dialect, as_returned(table, staged.columns), staged, own)
         values = {name: found.expression for name, found in typed.conversions.items()}
         empty = filled(typed.empty, table, self._query.dimensions)
-        problem = order_problem(empty.schema, table.order_by)
-        if problem is not None:
+        if (problem := order_problem(empty.schema, table.order_by)) is not None:
             index, message, hint = problem
             raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
         check_undeclared_types(self._storage, table, empty.schema, empty.num_rows)
