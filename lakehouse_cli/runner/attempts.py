@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -28,7 +27,6 @@ from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.kept_rows import keeping
-from lakehouse_cli.runner.large_inputs import Turns
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.stored_already import stored_already
 from lakehouse_cli.runner.workplace import Workplace
@@ -90,7 +88,6 @@ class Attempts:
         self._written_by: dict[str, str] = {}
         self._grown: Counter[str] = Counter()
         self._waited: defaultdict[str, float] = defaultdict(float)
-        self._turns = Turns(executor.workers)
         executor.on_more = partial(callbacks.post, _look_again)
         self._done_reading: set[str] = set()
 
@@ -215,9 +212,7 @@ class Attempts:
                     return open_input(job, self._place, name, streamed[name])
             return self._memory.get(name, partial(read_input, job, self._place))
 
-        begun = time.monotonic()
         given = {name: open_or_read(name) for name in job.read_inputs}
-        reading = time.monotonic() - begun
         if job.table.runs_in_storage and not job.publish:
             # What was computed and is stored nowhere.
             given = {name: SharedTable(data) for name, data in self._memory.tables(job.tables).items()}
@@ -226,12 +221,11 @@ class Attempts:
         keep, gather = (of(name, stored=job.publish) for of in (self._memory.wanted, self._memory.wanted_whole))
         computed = partial(self._computed, job)
         timeout = job.table.timeout
-        with self._turns.turn(sum(each.nbytes for each in given.values()), reading):
-            if job.table.output:
-                names = [each.table.name for each in job.members]
-                kept = {name for name in names if self._memory.wanted(name, stored=job.publish)}
-                return materialize_results(job, self._place, given, keep=kept, timeout=timeout, on_computed=computed)
-            return materialize(job, self._place, given, keep=keep, gather=gather, timeout=timeout, on_computed=computed)
+        if job.table.output:
+            names = [each.table.name for each in job.members]
+            kept = {name for name in names if self._memory.wanted(name, stored=job.publish)}
+            return materialize_results(job, self._place, given, keep=kept, timeout=timeout, on_computed=computed)
+        return materialize(job, self._place, given, keep=keep, gather=gather, timeout=timeout, on_computed=computed)
 
     def _computed(self, job: Job) -> None:
         """Release the inputs of a table before its result is stored, unless another attempt might need them."""
