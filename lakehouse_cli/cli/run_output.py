@@ -47,13 +47,10 @@ class RunOutput:
         self._reporters: list[Reporter] = []
         self._printed: list[PrintedLines | PipedLines | MaskedStream] = []
         self._shown_by: Reporter | None = None
-        self._ending: tuple[type, ...] = ()  # the events before which lines that were begun end
+        self._under_way: set[str] = set()
         self.trouble: OSError | None = None
 
     def __enter__(self) -> Self:
-        from lakehouse_cli.runs.events import RunFinished, TableFinished
-
-        self._ending = TableFinished, RunFinished
         self._stack = output.until_the_end()
         for reporter in self._more:
             self._take_part(reporter)
@@ -108,7 +105,14 @@ class RunOutput:
 
     def handle(self, event: Event) -> None:
         """Take an event to the reporters."""
-        if isinstance(event, self._ending):
+        from lakehouse_cli.runs.events import RunFinished, TableFinished, TableStarted
+
+        if isinstance(event, TableStarted):
+            self._under_way.add(event.table)
+        elif isinstance(event, TableFinished):
+            self._under_way.discard(event.result.name)
+            self._end_lines(all_of_them=not self._under_way)
+        elif isinstance(event, RunFinished):
             self._end_lines()
         for reporter in list(self._reporters):
             try:
@@ -147,7 +151,11 @@ class RunOutput:
             if os.isatty(descriptor):
                 self._stack.enter_context(redirected(descriptor, piped.descriptor))
 
-    def _end_lines(self) -> None:
+    def _end_lines(self, *, all_of_them: bool = True) -> None:
+        """Have all that was printed shown; with `all_of_them` what has no newline yet, of whatever table it is, too."""
         # What Python printed goes through the descriptors that are masked.
         for lines in reversed(self._printed):
-            lines.end_lines()
+            if not isinstance(lines, PrintedLines):
+                lines.end_lines(all_of_them=all_of_them)
+            elif all_of_them:  # else the executor has ended those of the table
+                lines.end_lines()

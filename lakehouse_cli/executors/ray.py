@@ -98,7 +98,8 @@ class RayEngine(Engine):
             if why
             else f"no Ray cluster answers at `{self.address}`",
             hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
-            " cluster), or correct `address` under `execution.options`",
+            " cluster), or correct `address` under `execution.options`"
+            + ("; a token or certificates are in Ray's own variables, such as `RAY_AUTH_TOKEN_PATH`" if why else ""),
         )
 
     def workers(self) -> Mapping[str, Slots]:

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError
+from lakehouse_cli.text.printing import end_printed_line
 
 
 class Work(NamedTuple):
@@ -85,6 +86,7 @@ class ThreadsExecutor(Executor):
                 return
             except BaseException as error:  # noqa: BLE001  # the future carries it to the caller
                 failure = error
+            end_printed_line()
             self._end(work, result, failure)
             del work, result, failure
 

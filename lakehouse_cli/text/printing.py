@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,6 +58,13 @@ class PrintedLines(io.TextIOBase):
             for line in begun.values():
                 self._put(line)
 
+    def end_own_line(self) -> None:
+        """Hand on what this thread has begun; lines of others go on."""
+        with self._lock:
+            line = self._begun.pop(threading.get_ident(), "")
+            if line:
+                self._put(line)
+
     def flush(self) -> None:
         """Whole lines were handed on already; the rest waits for its newline."""
         if os.getpid() != self._owner:
@@ -79,6 +87,13 @@ class PrintedLines(io.TextIOBase):
         return getattr(self._stream, name)
 
 
+def end_printed_line() -> None:
+    """End the line that this thread has begun to print, as what it was printed for is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, PrintedLines):
+            stream.end_own_line()
+
+
 class PipedLines:
     """A pipe that hands on whole lines, in a thread of its own, as they come.
 
@@ -94,6 +109,8 @@ class PipedLines:
         self._read_end, self.descriptor = os.pipe()
         # Shows how far the reader is: programs that live on keep the pipe open, so that its end may never come.
         self._mark = f"\0{os.urandom(8).hex()}\0".encode()
+        # The same where what has no newline goes on.
+        self._pause = f"\0{os.urandom(8).hex()}\0".encode()
         # Begins a line of our own: another process may have written half a line before it.
         self._begin = f"\0{os.urandom(8).hex()}\0".encode()
         self._marks_read = threading.Semaphore(0)
@@ -102,14 +119,14 @@ class PipedLines:
         self._reader.start()
 
     def write_line(self, line: str) -> None:
-        """Have a line handed on in its turn, and as one, whatever was written to the pipe without a newline."""
+        """Have a line handed on in its turn, and as one; what was written without a newline goes on behind it."""
         data = self._begin + line.encode(errors="backslashreplace") + b"\n"
         while data:
             data = data[os.write(self.descriptor, data) :]
 
-    def end_lines(self) -> None:
-        """Wait until all that was written is handed on; what has no newline as if it had."""
-        os.write(self.descriptor, self._mark)
+    def end_lines(self, *, all_of_them: bool = True) -> None:
+        """Wait until all that was written is handed on; what has no newline as if it had, unless it may go on."""
+        os.write(self.descriptor, self._mark if all_of_them else self._pause)
         self._marks_read.acquire(timeout=_PATIENCE_S)
 
     def close(self) -> None:
@@ -121,15 +138,21 @@ class PipedLines:
             os.close(descriptor)
 
     def _read(self) -> None:
-        ends = re.compile(b"(\n|" + re.escape(self._mark) + b"|" + re.escape(self._begin) + b")")
-        rest = b""
+        ends = re.compile(b"(" + b"|".join(map(re.escape, (b"\n", self._mark, self._pause, self._begin))) + b")")
+        rest = begun = b""
+        is_own = False
         while True:
             *pieces, rest = ends.split(rest + os.read(self._read_end, 1 << 16))
             for text, end in zip(pieces[::2], pieces[1::2], strict=True):
-                if text or end == b"\n":
+                line = text if is_own else begun + text
+                if end == b"\n" or (end == self._mark and line):
                     with suppress(OSError, ValueError):  # nobody reads on
-                        self._put(text.decode(errors="replace"))
-                if end == self._mark:
+                        self._put(line.decode(errors="replace"))
+                    begun = begun if is_own else b""
+                else:
+                    begun += text
+                is_own = end == self._begin
+                if end in (self._mark, self._pause):
                     self._marks_read.release()
             if self._closing and self._mark in pieces:
                 return
@@ -177,10 +200,10 @@ class MaskedStream:
             with suppress(OSError):  # nobody reads it
                 self._piped.write_line(line)
 
-    def end_lines(self) -> None:
-        """Wait until all that was written is passed on; what has no newline as if it had."""
+    def end_lines(self, *, all_of_them: bool = True) -> None:
+        """Wait until all that was written is passed on; what has no newline as if it had, unless it may go on."""
         if self._piped is not None:
-            self._piped.end_lines()
+            self._piped.end_lines(all_of_them=all_of_them)
 
 
 def own_stream(stream: TextIO, descriptor: int, stack: ExitStack) -> TextIO:

@@ -184,6 +184,63 @@ def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli:
     assert line["error"]["problems"][0]["line"] is not None
 
 
+BESIDE = """
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+
+def wait(path):
+    limit = time.monotonic() + 60
+    while not Path(path).exists() and time.monotonic() < limit:
+        time.sleep(0.01)
+
+
+def slow() -> pa.Table:
+    one, two = os.environ["PW"].split()
+    print("printed", one, end=" ", flush=True)
+    os.write(2, f"written {one} ".encode())
+    Path("begun").touch()
+    wait("after")
+    os.write(2, f"{two} past Python\\n".encode())
+    print(two, "by Python")
+    return pa.table({"n": [1]})
+
+
+def quick() -> pa.Table:
+    wait("begun")
+    print("whole")
+    print("without end", end="")
+    return pa.table({"n": [1]})
+
+
+def after(quick: pa.Table) -> pa.Table:
+    Path("after").touch()
+    return quick
+"""
+
+
+@pytest.mark.parametrize("how", [[], ["--log-format", "json"]])
+def test_lines_of_a_table_go_on_as_others_end(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    """What is written in pieces is one line, whose secret is found, whatever others print and end meanwhile."""
+    monkeypatch.setenv("PW", "correct horse")
+    folder.declare(
+        "\n".join(f"{name}: {{columns: {{n: int64}}}}" for name in ("slow", "quick", "after")),
+        BESIDE,
+        top='storages: {default: {root: data}, other: {root: "${PW}"}}\n',
+    )
+    done = run(folder, "--workers", "2", *how)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    documents = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    lines += [each["text"] for each in documents if each["event"] == "printed"]
+    assert sorted(lines) == ["printed ${PW} by Python", "whole", "without end", "written ${PW} past Python"]
+
+
 def test_lines_of_several_threads_are_not_mixed() -> None:
     lines: list[str] = []
     printed = PrintedLines(lines.append, sys.__stderr__ or sys.stderr)
@@ -223,7 +280,7 @@ def test_messages_start_on_a_line_of_their_own() -> None:
     os.write(piped.descriptor, b"and ended\n")
     piped.write_line("ours again")
     piped.close()
-    assert lines == ["first", "begun ", "ours é \\udcff", "and ended", "ours again"]
+    assert lines == ["first", "ours é \\udcff", "begun and ended", "ours again"]
 
 
 def test_redirected_descriptor_is_restored() -> None:

@@ -31,7 +31,7 @@ def _of_versions(module: str, wanted: Mapping[str, Any]) -> Iterator[str]:
     try:
         import_module(module)
         found["lakehouse"] = import_module("lakehouse_cli.version").__version__, wanted["lakehouse"]
-    except ImportError as error:
+    except Exception as error:  # noqa: BLE001  # such as of the syntax of a newer Python
         yield _of_import(error)
     found.update({name: (installed_version(name), needed) for name, needed in wanted["packages"].items()})
     for name, (installed, needed) in found.items():
@@ -41,12 +41,13 @@ def _of_versions(module: str, wanted: Mapping[str, Any]) -> Iterator[str]:
             yield f"has {name} {installed}, not {needed}"
 
 
-def _of_import(error: ImportError) -> str:
-    if error.name == "lakehouse_cli":
+def _of_import(error: Exception) -> str:
+    missing = str(error.name) if isinstance(error, ModuleNotFoundError) else ""
+    if missing == "lakehouse_cli":
         return "has no lakehouse-cli"
-    if (error.name or "").startswith("lakehouse_cli."):
+    if missing.startswith("lakehouse_cli."):
         return "has an older lakehouse-cli, without this executor"
-    return f"has a lakehouse-cli that cannot be imported: {error}"
+    return f"has a lakehouse-cli that cannot be imported: {type(error).__name__}: {error}"
 
 
 def _of_modules(names: tuple[str, ...]) -> Iterator[str]:

@@ -236,3 +236,23 @@ def test_probe_needs_nothing_but_python() -> None:
         "has no none-such",
         "lacks the environment variable `NONE_SUCH`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("", "has an older lakehouse-cli, without this executor"),
+        ("import none_such", "cannot be imported: ModuleNotFoundError: No module named 'none_such'"),
+        ("match = ", "cannot be imported: SyntaxError: invalid syntax"),
+    ],
+)
+def test_lakehouse_that_cannot_be_imported(tmp_path: Path, code: str, expected: str) -> None:
+    """What is missing is said with all else."""
+    (tmp_path / "lakehouse_cli").mkdir()
+    (tmp_path / "lakehouse_cli" / "__init__.py").write_text(code)
+    probe = Requirements(packages={"none-such": ""}).probe("lakehouse_cli.executors.dask")
+    command = [sys.executable, "-S", "-c", f"print(eval({probe!r}))"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    lacking, package = ast.literal_eval(done.stdout)
+    assert expected in lacking
+    assert package == "has no none-such"
