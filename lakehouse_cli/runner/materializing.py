@@ -88,15 +88,7 @@ def _materialize(
         for each in job.members:
             check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
         if table.runs_in_storage:
-            from lakehouse_cli.runner.in_database import compute_in_database  # not loaded for functions
-
-            unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            try:
-                return compute_in_database(
-                    job, place, unstored, lambda used, checks: _provenance(job, place, used, started_at, 0, checks)
-                )
-            except ContractError as error:
-                raise explained(error, table, place.folder, None) from None
+            return _compute_in_database(job, place, given, started_at)
         objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
         with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as computed:
@@ -121,12 +113,51 @@ def _materialize(
         notes = tuple(note for each in objects.values() for note in each.notes)
         if not job.publish:
             return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
-        return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
+        try:
+            return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
+        except ContractError as error:
+            judged = result if isinstance(result, pa.Table) else enforced.table
+            enforced_result(_judged_anew(job, place, error), place, storage, judged)
+            raise
     except LakehouseError as error:
         raise_of_input({**given, **objects})
         hide_inputs(error, job.tables, given, place.storages)
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
+
+
+def _compute_in_database(
+    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], started_at: str
+) -> Outcome:
+    from lakehouse_cli.runner.in_database import compute_in_database  # not loaded for functions
+
+    unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
+
+    def compute(of: Job) -> Outcome:
+        return compute_in_database(
+            of, place, unstored, lambda used, checks: _provenance(of, place, used, started_at, 0, checks)
+        )
+
+    try:
+        try:
+            return compute(job)
+        except ContractError as error:
+            return compute(_judged_anew(job, place, error))
+    except ContractError as error:
+        raise explained(error, job.table, place.folder, None) from None
+
+
+def _judged_anew(job: Job, place: Workplace, error: ContractError) -> Job:
+    """The job, where partitions that were stored at the same time have some of its keys: judged again, it names rows.
+
+    Raises:
+        ContractError: That which is given, where it is another.
+    """
+    if job.keys is None or error.violations:
+        raise error
+    from lakehouse_cli.runner.checking import with_keys  # seldom needed
+
+    return with_keys(job, place)
 
 
 def publish(

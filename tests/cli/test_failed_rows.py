@@ -272,8 +272,11 @@ def test_failed_rows_of_a_column_of_a_database_add_up(folder: ProjectFolder, cli
         database.execute("CREATE TABLE s (n)")
         database.executemany("INSERT INTO s VALUES (?)", [(1.5,), (300,), (1,)] * 20)
         database.commit()
-    assert "`lakehouse show s --failed` shows 10 of the 40 rows that fail" in cli("run", "s").err
-    assert failed_rows(cli, "s")["count"] == 40
+    ran = cli("run", "s")
+    assert "1 column of data.db/s is not as declared" in ran.err
+    assert "`lakehouse show s --failed` shows the 40 rows that fail" in ran.err
+    found = failed_rows(cli, "s", "-n", "100")
+    assert (found["count"], [row["values"]["n"] for row in found["rows"]]) == (40, ["1.5", "300"] * 20)
 
 
 def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -> None:

@@ -156,12 +156,31 @@ def test_late_values_count_for_thresholds(folder: ProjectFolder, cli: Cli, kind:
     table = at_once(folder, cli)
     ends = {each["status"]: each["error"] for each in table["partitions"]}
     assert ends.keys() == {"materialized", "failed"}
-    assert "3 rows share their `id` with others" in ends["failed"]["message"]
-    assert "which was stored at the same time" in ends["failed"]["message"]
+    assert "3 rows share their `id` with others, 3 rows with partition day=2024-01-0" in ends["failed"]["message"]
+    [failed] = (each["key"] for each in table["partitions"] if each["status"] == "failed")
+    assert [each["values"]["id"] for each in failed_rows(cli) if each["partition"] == failed] == ["7", "8", "8"]
     assert rows(cli) == [1, 2, 3, 4, 7, 8, 8]
 
 
-def at_once(folder: ProjectFolder, cli: Cli) -> dict[str, Any]:
+@pytest.mark.parametrize("kind", [*KINDS, "postgresql"])
+def test_rows_with_keys_of_partitions_computed_at_once_are_named(
+    folder: ProjectFolder, cli: Cli, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one is stored first, the rows of the other are those of which it has the keys."""
+    if kind == "postgresql":
+        on_server(request, monkeypatch)
+    declare(folder, kind)
+    at_once(folder, cli, 7, 8, 9)
+    assert [each["values"]["id"] for each in failed_rows(cli)] == ["7", "8", "9"]
+    assert rows(cli) == [1, 2, 3, 4, 7, 8, 9]
+
+
+def failed_rows(cli: Cli) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = cli("show", "daily", "--failed", "-o", "json").json["rows"]
+    return found
+
+
+def at_once(folder: ProjectFolder, cli: Cli, *ids: int) -> dict[str, Any]:
     """Compute two partitions with the same values at once, so that neither is stored when the other is judged."""
     folder.edit(
         "transforms.py",
@@ -169,8 +188,8 @@ def at_once(folder: ProjectFolder, cli: Cli) -> dict[str, Any]:
         "import pyarrow as pa\nimport threading\n\nboth = threading.Barrier(2)\n",
     )
     folder.edit("transforms.py", "    if 13", "    if 7 in raw['id'].to_pylist():\n        both.wait(30)\n    if 13")
-    put(folder, "2024-01-03", 7, 8, 8)
-    put(folder, "2024-01-04", 7, 8, 8)
+    for day in ("2024-01-03", "2024-01-04"):
+        put(folder, day, *(ids or (7, 8, 8)))
     done = cli("run", "-o", "json", "--executor", "threads", "--workers", "2", "--warnings-as-errors")
     assert done.code == 1, done
     [table] = [each for each in done.json["tables"] if each["name"] == "daily"]

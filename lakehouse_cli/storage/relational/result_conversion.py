@@ -110,7 +110,8 @@ class ResultConversion:
         if not violations:
             return
         columns = len({each.column for each in violations})
-        trouble = "are not as declared" if self._columns is not None else "cannot be read as they are"
+        are, they = ("is", "it is") if columns == 1 else ("are", "they are")
+        trouble = f"{are} not as declared" if self._columns is not None else f"cannot be read as {they}"
         several = f"{plural(columns, 'column')} of {self._shown} {trouble}"
         message = f"{self._shown}: {violations[0].message}" if len(violations) == 1 else several
         wanted = "declare another type" if self._columns is not None else "declare the columns that are wanted"
