@@ -15,7 +15,7 @@ def stored_columns_of(units: TableUnits) -> tuple[PartitionColumns, ...]:
     """The columns of stored partitions by which those are judged that a run stores.
 
     Of those that are made as they would be now: one that stays as it is, else two that the run computes again, so that
-    none is judged by itself. None where all columns are declared, or nothing such is stored.
+    none is judged by itself, or the only one. None where all columns are declared, or nothing such is stored.
     """
     table, stored, found = units.table, units.stored, units.result
     if not needs_manifest(table, table.columns):
@@ -29,4 +29,4 @@ def stored_columns_of(units: TableUnits) -> tuple[PartitionColumns, ...]:
             return ((unit, record.columns),)
         if not units.known.force:
             again.append(unit)
-    return tuple((each, stored.records[each].columns) for each in again[:2]) if len(again) > 1 else ()
+    return tuple((each, stored.records[each].columns) for each in again[:2])
