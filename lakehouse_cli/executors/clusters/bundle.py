@@ -91,8 +91,13 @@ class Bundle(Struct, frozen=True, dict=True):
             digest.update(content)
         return digest.hexdigest()
 
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(map(len, self.files.values()))
+
     def _check_size(self) -> None:
-        size = sum(map(len, self.files.values()))
+        size = self.size
         if size > TOO_LARGE:
             raise ClusterError(
                 f"the project's code has {megabytes(size)}, and no more than {megabytes(TOO_LARGE)} are sent to a"
