@@ -37,6 +37,7 @@ from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from pathlib import Path
 
 # What another attempt would fail of, too.
 _FINAL = (UnexpectedError, ClusterError, OvertakenError)
@@ -268,6 +269,8 @@ class Attempts:
             return
         self._grown[job.table.name] += _lacked_memory(error)
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
+        if self._executor.is_cluster and isinstance(failure, TransformError):
+            _say_what_was_not_sent(failure, job.table, self._place.folder)
         if isinstance(failure, _FINAL) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
         else:
@@ -320,6 +323,16 @@ class Attempts:
 
 def _look_again() -> None:
     """Let the loop look for what it can begin."""
+
+
+def _say_what_was_not_sent(error: TransformError, table: Table, folder: Path) -> None:
+    """Have an error say how a worker gets a file of the project that it lacked."""
+    from lakehouse_cli.runner.cluster_setup import file_to_send
+
+    file = file_to_send(error, folder)
+    if file is not None:
+        files = ", ".join((*(() if table.uses is None else table.uses.files or ()), file))
+        error.hint = f"workers are given the files that are named: write `uses: {{files: [{files}]}}`"
 
 
 def _may_be_stored(error: BaseException | None) -> bool:

@@ -144,6 +144,8 @@ def unpack(packed: bytes, folder: Path) -> None:
         with zipfile.ZipFile(BytesIO(packed)) as archive:
             archive.extractall(part)
         Path(part, FILES).mkdir(exist_ok=True)
+        for file in filter(Path.is_file, Path(part, FILES).rglob("*")):
+            file.chmod(0o444)  # a transform that writes to one would change it for the runs to come
         with suppress(OSError):  # another one was first
             Path(part).rename(folder)
     finally:
