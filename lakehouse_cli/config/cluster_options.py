@@ -13,31 +13,17 @@ from lakehouse_cli.config.keys import MEMORY_SIZE
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, keys_schema, read_keys
 from lakehouse_cli.config.scalars import core_number
-from lakehouse_cli.config.value_types import NAME_PATTERN
+from lakehouse_cli.config.value_types import NAME_PATTERN, Duration
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 
-_SPAN = r"\d{1,6}(?:ms|s|m|h)"
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _A_SIZE = "a size such as `4GiB`"
 
 
-class Span(Struct, frozen=True):
-    """A time such as ``60s``, in seconds."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> float | Invalid:
-        """The seconds."""
-        if not isinstance(node, Scalar) or re.fullmatch(_SPAN, node.text) is None:
-            return reader.mismatch(node, what, "a time such as `60s` or `5m`", "write a number and ms, s, m or h")
-        digits = node.text.rstrip("msh")
-        return int(digits) * _SECONDS[node.text[len(digits) :]]
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"type": "string", "pattern": f"^(?:{_SPAN})$"}
-
-
 _RECONNECT = Key(
-    Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
+    Duration(minimum=0),
+    "How long a cluster that does not answer any more is waited for.",
+    "60s",
+    examples=("60s", "5m"),
 )
 _DASHBOARD = "that of a dashboard is another: write that of the {}, as in `{}`"
 # The protocols of Dask's that have a host and a port.

@@ -18,6 +18,7 @@ from lakehouse_cli.config.value_types import (
     NAME_PATTERN,
     CheckedText,
     Choice,
+    Duration,
     Flag,
     FreeMap,
     Number,
@@ -227,8 +228,13 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         examples=("id", ["station", "valid"]),
     ),
     "retries": Key(Number(whole=True, minimum=0), "Attempts beyond the first.", 0, computed=True),
-    "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
-    "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
+    "retry_delay": Key(Duration(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
+    "timeout": Key(
+        Duration(minimum=0, above=True),
+        "Seconds it may take. Default: no limit.",
+        examples=(90, "5m"),
+        computed=True,
+    ),
     "resources": Key(
         _LoadedWhenWritten("cluster_options", "Resources"),
         "What it asks of a worker of a cluster: `memory`, of which a list is one size for each attempt, and amounts of"

@@ -211,6 +211,31 @@ class Number(Struct, frozen=True):
         return schema
 
 
+_TIME = r"\d{1,6}(?:ms|s|m|h|d|w)"
+_TIME_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Duration(Number, frozen=True):
+    """A number of seconds, or a time such as ``90s`` or ``5m``, in seconds."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> int | float | Invalid:
+        """The seconds."""
+        if not isinstance(node, Scalar) or re.fullmatch(_TIME, node.text) is None:
+            return super().read(reader, node, what)
+        digits = node.text.rstrip("mshdw")
+        seconds = int(digits) * _TIME_UNITS[node.text[len(digits) :]]
+        return seconds if seconds or not self.above else reader.mismatch(node, what, self.expected)
+
+    @property
+    def expected(self) -> str:
+        """What messages call it."""
+        return f"{super().expected.replace('a number', 'a number of seconds')}, or a time such as `90s`"
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"anyOf": [super().schema(), {"type": "string", "pattern": f"^(?:{_TIME})$"}]}
+
+
 class Flag:
     """True or false, in YAML 1.2's spellings; ``yes`` and ``on`` are texts."""
 

@@ -23,15 +23,17 @@ class Ask(Struct, frozen=True):
         resources: How much of what it takes beside a place to work: `memory` in bytes, and whatever workers offer.
         again: Whether the same was submitted before: another attempt.
         spreads: Whether parts of it may be computed by other workers.
+        stops: Whether nothing more is begun, as `withdraw` has it, where it fails.
         near: The worker that it had best be given to, as it has just written what is read; empty for any.
         on_placed: Called with the name of the worker that it was given to, in any thread.
-        on_waited: Called with the seconds that it waited since then while others were done, in any thread.
+        on_waited: Called with the seconds since it was submitted in which it was not computed, in any thread.
     """
 
     key: str
     resources: Mapping[str, float] = {}
     again: bool = False
     spreads: bool = False
+    stops: bool = False
     near: str = ""
     on_placed: Callable[[str], None] | None = None
     on_waited: Callable[[float], None] | None = None
@@ -93,6 +95,13 @@ class Executor(ABC):
                 `WorkerTimeoutError`.
         """
 
+    def withdraw(self) -> None:
+        """Begin nothing more, and let what is under way end; the rest fails with `WithdrawnError`, soon.
+
+        Where no more is submitted than `workers`, all of it is under way.
+        """
+        return
+
     def stop(self) -> None:
         """Begin nothing more, and end at once what is under way, as far as that can be done.
 
@@ -137,6 +146,18 @@ class WorkerKilledError(WorkerDiedError):
 
 class WorkerTimeoutError(Exception):
     """A process was ended because its function was over its time."""
+
+
+class WithdrawnError(Exception):
+    """Work was not begun, and is not any more.
+
+    Attributes:
+        may_be_done: Whether it was given to a worker before, which may have done it.
+    """
+
+    def __init__(self, *, may_be_done: bool = False) -> None:
+        super().__init__("was not begun")
+        self.may_be_done = may_be_done
 
 
 class WorkUnwantedError(Exception):

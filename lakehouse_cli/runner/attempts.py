@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from lakehouse_cli.executors.base import (
     Ask,
     ClusterError,
     Executor,
+    WithdrawnError,
     WorkerDiedError,
     WorkerKilledError,
     WorkerStartError,
@@ -36,11 +37,12 @@ from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from pathlib import Path
 
 # What another attempt would fail of, too.
 _FINAL = (UnexpectedError, ClusterError, OvertakenError)
-#: The result of a table after its last attempt.
-Ended = Outcome | InputError | ResultError | LakehouseError
+#: The result of a table after its last attempt; an error that says so where no worker had begun the first.
+Ended = Outcome | InputError | ResultError | LakehouseError | WithdrawnError
 
 
 class Attempts:
@@ -60,6 +62,7 @@ class Attempts:
         emit: Called for each attempt that failed and is followed by another, and for each worker that is given a table.
         on_ended: Called with a table's name, its result, and why no other attempt followed though there might have been
             one. Its inputs are released then, its data are there for others.
+        fail_fast: Whether nothing more is begun once a table has failed.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Attempts:
         stopped_by: Callable[[], str | None],
         emit: Callable[[TableRetrying | TablePlaced], None],
         on_ended: Callable[[str, Ended, str | None], None],
+        fail_fast: bool,
     ) -> None:
         self._executor = executor
         self._memory = memory
@@ -80,13 +84,15 @@ class Attempts:
         self._callbacks = callbacks
         self._stopped_by = stopped_by
         self._emit = emit
-        self._on_ended = on_ended
-        self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError | ResultError]] = {}
+        self._on_ended, self._fail_fast = on_ended, fail_fast
+        self._waiting: dict[str, tuple[threading.Timer, Job]] = {}
+        self._failed: dict[str, LakehouseError | ResultError] = {}  # of the last attempt, if another follows
         self._begun: Counter[str] = Counter()
         # On a cluster: the worker that each table was given to, and that wrote it; how often it lacked memory.
         self._workers_of: dict[str, str] = {}
         self._written_by: dict[str, str] = {}
         self._grown: Counter[str] = Counter()
+        self._withdrawn: set[str] = set()
         self._waited: defaultdict[str, float] = defaultdict(float)
         executor.on_more = partial(callbacks.post, _look_again)
         self._done_reading: set[str] = set()
@@ -107,7 +113,7 @@ class Attempts:
         return self._executor.most_submitted + len(self._waiting)
 
     def waited(self, name: str) -> float:
-        """The seconds that a table waited at a worker while others were computed there."""
+        """The seconds that a table waited on a cluster: for a worker, and there while others were computed."""
         return self._waited[name]
 
     def begin(self, job: Job) -> None:
@@ -139,7 +145,8 @@ class Attempts:
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
         told = partial(self._placed, name), partial(self._has_waited, name)
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, job.reaches("dask"), near, *told)
+        how = attempt > 1, job.reaches("dask"), self._fail_fast and attempt > job.table.retries
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, *how, near, *told)
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
@@ -172,11 +179,17 @@ class Attempts:
         self._memory.release(inputs)
         self._handed.drop_unwanted()
 
-    def give_up_waiting(self) -> None:
-        """End at once all that wait for another attempt, with their last failure."""
-        for timer, job, failure in list(self._waiting.values()):
+    def withdraw(self) -> Collection[str]:
+        """Begin nothing more: end all that wait for another attempt, with their last failure, and what no worker began.
+
+        What is under way ends as if nothing were. Returns the tables of which it is known by now that none has begun
+        them, and that are about to be ended.
+        """
+        for timer, job in list(self._waiting.values()):
             timer.cancel()
-            self._give_up(job, failure)
+            self._give_up(job)
+        self._executor.withdraw()
+        return self._withdrawn
 
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:
@@ -235,11 +248,13 @@ class Attempts:
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.
+        if isinstance(future.exception(), WithdrawnError):
+            self._withdrawn.add(job.table.name)
         self._callbacks.post(partial(self._take, job, future))
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
-        if isinstance(error, WorkerDiedError) and self._executor.is_cluster:
+        if self._executor.is_cluster and _may_be_stored(error):
             stored = stored_already(job, self._place.storages)
             if stored is not None:  # it died before it could say so
                 self._end(job, stored)
@@ -248,33 +263,38 @@ class Attempts:
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
+        if isinstance(error, WithdrawnError):
+            self._begun[job.table.name] -= 1
+            self._give_up(job) if job.table.name in self._failed else self._end(job, error)
+            return
         self._grown[job.table.name] += _lacked_memory(error)
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
+        if self._executor.is_cluster and isinstance(failure, TransformError):
+            _say_what_was_not_sent(failure, job.table, self._place.folder)
         if isinstance(failure, _FINAL) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
-        elif stopped_by is not None:
-            self._give_up(job, failure)
         else:
-            self._try_again(job, failure)
+            self._failed[job.table.name] = failure
+            self._give_up(job) if stopped_by is not None else self._try_again(job, failure)
 
     def _try_again(self, job: Job, failure: LakehouseError | ResultError) -> None:
         name, attempt = job.table.name, self.begun(job.table.name)
         delay = job.table.retry_delay * 2 ** (attempt - 1)
         timer = threading.Timer(delay, self._callbacks.post, [partial(self._again, name)])
         timer.daemon = True
-        self._waiting[name] = (timer, job, failure)
+        self._waiting[name] = timer, job
         error = failure.first if isinstance(failure, ResultError) else failure
         self._emit(TableRetrying(name, attempt, delay, ErrorInfo.of(error)))
         timer.start()
 
     def _again(self, name: str) -> None:
         if self._stopped_by() is None:
-            _, job, _ = self._waiting.pop(name)
+            _, job = self._waiting.pop(name)
             self.begin(job)
 
-    def _give_up(self, job: Job, failure: LakehouseError | ResultError) -> None:
+    def _give_up(self, job: Job) -> None:
         self._waiting.pop(job.table.name, None)
-        self._end(job, failure, self._stopped_by())
+        self._end(job, self._failed[job.table.name], self._stopped_by())
 
     def _keep(self, name: str, outcome: Outcome) -> None:
         """Keep what a table came out as for its consumers."""
@@ -303,6 +323,23 @@ class Attempts:
 
 def _look_again() -> None:
     """Let the loop look for what it can begin."""
+
+
+def _say_what_was_not_sent(error: TransformError, table: Table, folder: Path) -> None:
+    """Have an error say how a worker gets a file of the project that it lacked."""
+    from lakehouse_cli.runner.cluster_setup import file_to_send
+
+    file = file_to_send(error, folder)
+    if file is not None:
+        files = ", ".join((*(() if table.uses is None else table.uses.files or ()), file))
+        error.hint = f"workers are given the files that are named: write `uses: {{files: [{files}]}}`"
+
+
+def _may_be_stored(error: BaseException | None) -> bool:
+    """Whether a worker may have stored a table, and not been able to say so."""
+    return isinstance(error, WorkerDiedError | WorkerTimeoutError) or (
+        isinstance(error, WithdrawnError) and error.may_be_done
+    )
 
 
 def _lacked_memory(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -20,7 +21,8 @@ from lakehouse_cli.code.snapshot import CodeSnapshot, file_key
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.problems import Problems
 from lakehouse_cli.config.templates import storage_of, value_of, variables_of
-from lakehouse_cli.executors.clusters.bundle import Bundle
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.executors.clusters.bundle import FILES, Bundle
 from lakehouse_cli.executors.clusters.differences import hash_of, installed_version
 from lakehouse_cli.executors.clusters.requirements import ALWAYS, Requirements
 from lakehouse_cli.model import FunctionRef, StorageSpec, Table
@@ -35,6 +37,8 @@ from lakehouse_cli.version import __version__
 _PACKAGE = "package "
 # Folders, hidden so that no project has them, of modules that are not in the project's.
 _ELSEWHERE = ".elsewhere"
+# What Python says of a file that is not there, with its path below the project's files.
+_NOT_FOUND = re.compile(rf"^FileNotFoundError: .*'(?:.*/lakehouse/[0-9a-f]{{32}}/{FILES}/)?([^/'][^']*)'$")
 
 
 class ClusterNeeds(Struct, frozen=True):
@@ -183,10 +187,13 @@ class ClusterSetup(Struct, frozen=True):
     def __call__(self, folder: Path) -> None:
         """Load all that computing needs; variables are those of this process.
 
+        Relative paths are below the files of the project, as they are for a run that is called in its folder.
+
         Raises:
             ProjectError: Storages or params cannot be made of them.
         """
         folder = folder.resolve()
+        os.chdir(folder)
         sys.path += [str(folder / _ELSEWHERE / str(number)) for number in range(self.elsewhere)]
         specs = {name: storage_of(spec, os.environ, folder, self.home) for name, spec in self.specs.items()}
         code = CodeSnapshot()
@@ -198,3 +205,14 @@ class ClusterSetup(Struct, frozen=True):
             for table, written in self.params.items()
         }
         WorkerSetup(folder, specs, code, self.transforms, params=params, staging=self.staging, is_unpacked=True)()
+
+
+def file_to_send(error: TransformError, folder: Path) -> str | None:
+    """The file of the project that a transform did not find at a worker, as it was not taken there; None for another.
+
+    Args:
+        error: Of the transform.
+        folder: The project's.
+    """
+    found = _NOT_FOUND.search(error.exception)
+    return found[1] if found is not None and (folder / found[1]).is_file() else None

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import LakehouseError, Terminated
-from lakehouse_cli.executors.base import ClusterError, Executor
+from lakehouse_cli.executors.base import ClusterError, Executor, WithdrawnError
 from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.executors.progress import listening
 from lakehouse_cli.model import Table
@@ -237,12 +237,9 @@ class _Run:
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
-        for name in self.plan.asked_sources:
-            if self.jobs.is_unusable(name) or name in self.sources.read or self.cancelled_by is not None:
-                continue
-            failed = self.failures.of_unreadable(name, self.planned[name].uri if name in self.planned else "")
-            if failed is not None:
-                self._end(failed)
+        usable = (name for name in self.plan.asked_sources if not self.jobs.is_unusable(name))
+        for failed in self.sources.unreadable((name for name in usable if self.cancelled_by is None), self.planned):
+            self._end(failed)
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
@@ -276,7 +273,7 @@ class _Run:
                     if names and self.together is None:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
+                    told = self.callbacks, self._why_stopped, self.runner.emit, self._ended, self.fail_fast
                     self.attempts = Attempts(executor, memory, handed, setup.place(seen), *told)
                     if estimated := run_estimated(self.plan, self.runner.durations, self.attempts.workers):
                         self.runner.emit(estimated)
@@ -293,7 +290,7 @@ class _Run:
                 self._begin(planned, attempts)
                 self.callbacks.call_all()
             if self.stopped_by is not None:
-                attempts.give_up_waiting()
+                attempts.withdraw()
                 self._cancel([planned.name for planned in self.schedule.rest()], self.stopped_by)
             if not self.under_way:
                 return
@@ -325,9 +322,8 @@ class _Run:
         self.callbacks.post(self._emit_stopping)
 
     def _emit_stopping(self) -> None:
-        if self.attempts is not None:
-            self.attempts.give_up_waiting()
-        self.runner.emit(RunStopping(tuple(self.under_way)))
+        withdrawn = self.attempts.withdraw() if self.attempts is not None else ()
+        self.runner.emit(RunStopping(tuple(name for name in self.under_way if name not in withdrawn)))
 
     def _stop_now(self, error: KeyboardInterrupt) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
@@ -384,9 +380,15 @@ class _Run:
         return self.runner.graph.siblings(name) if self.planned[name].action == "run" else (name,)
 
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
+        if isinstance(ended, WithdrawnError):
+            del self.under_way[name]
+            self._cancel(self._members(name), self.stopped_by or "")
+            return
         planned = self.planned[name]
-        waited = self.attempts.waited(name) if self.attempts is not None else 0.0
-        seconds, attempts = time.perf_counter() - self.under_way.pop(name) - waited, self._begun(name)
+        attempts, waited = (
+            (self.attempts.begun(name), self.attempts.waited(name)) if self.attempts is not None else (0, 0)
+        )
+        seconds = time.perf_counter() - self.under_way.pop(name) - waited
         self.sources.ended(planned, ended, self.results)
         if isinstance(ended, ClusterError):
             self.stopped_by = self.stopped_by or f"the cluster cannot be used: see `{name}`"
@@ -428,9 +430,6 @@ class _Run:
             return
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
-    def _begun(self, name: str) -> int:
-        return self.attempts.begun(name) if self.attempts is not None else 0
-
     def _end(self, ended: TableResult) -> None:
         for each in self.commits.after(ended):
             self.results[each.name] = result = self.runner.amend(each)
@@ -444,6 +443,7 @@ class _Run:
             self.runner.emit(TableFinished(result))
             self.emitted.add(result.name)
 
-    def _cancel(self, names: list[str], why: str) -> None:
+    def _cancel(self, names: Iterable[str], why: str) -> None:
         for name in names:
-            self._end(table_results.cancelled(self.planned[name], why, self._begun(name)))
+            attempts = self.attempts.begun(name) if self.attempts is not None else 0
+            self._end(table_results.cancelled(self.planned[name], why, attempts))

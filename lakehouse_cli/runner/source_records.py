@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner.failures import Failures
 from lakehouse_cli.runner.jobs import Outcome, ResultError
+from lakehouse_cli.runs.events import TableResult
 
 #: Given a source and what was found of it, None for nothing that counts, keeps that.
 KeepSource = Callable[[str, JudgedSource | None], None]
@@ -69,6 +70,13 @@ class SourcesOfRun:
     def __init__(self, graph: AssetGraph, failures: Failures, keep: KeepSource) -> None:
         self.read: set[str] = set()
         self._graph, self._failures, self._keep = graph, failures, keep
+
+    def unreadable(self, asked: Iterable[str], planned: Mapping[str, PlannedTable]) -> Iterator[TableResult]:
+        """The results of sources that are missing or not as declared, of those that nothing has read yet."""
+        for name in asked:
+            uri = planned[name].uri if name in planned else ""
+            if name not in self.read and (failed := self._failures.of_unreadable(name, uri)) is not None:
+                yield failed
 
     def ended(self, planned: PlannedTable, ended: Any, known: Collection[str]) -> None:
         """Take note of a table that ended: a source that was judged, or one that read sources.

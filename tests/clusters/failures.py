@@ -34,6 +34,7 @@ CODE = """
 import os
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +47,10 @@ def draw(*inputs: pa.Table, name: str, seconds: float) -> pa.Table:
     (NOTES / f"{{name}}.{{os.getpid()}}.{{time.time_ns()}}").write_text(str(number))
     time.sleep(seconds)
     while (NOTES.parent / "hold").exists():
+        (NOTES.parent / f"held.{{name}}").touch()
+        with suppress(FileNotFoundError):
+            (NOTES.parent / "fail").unlink()
+            raise ValueError("was told to")
         time.sleep(0.05)
     return pa.table({{"n": [number]}})
 
@@ -100,6 +105,11 @@ class Chains:
         assert {table["action"] for table in plan.json["tables"]} == {"skip"}, plan.out
 
 
+def last_events(folder: ProjectFolder) -> str:
+    """What has happened in the last run."""
+    return max((folder.path / ".lakehouse" / "runs").glob("*.jsonl")).read_text()
+
+
 def longest_wait(folder: ProjectFolder, outages: Sequence[tuple[float, float]] = ()) -> float:
     """Seconds between two events of the last run in which nothing happened though there was a cluster.
 
@@ -107,8 +117,8 @@ def longest_wait(folder: ProjectFolder, outages: Sequence[tuple[float, float]] =
         folder: The project's.
         outages: When there was none: from, to.
     """
-    file = max((folder.path / ".lakehouse" / "runs").glob("*.jsonl"))
-    times = [datetime.fromisoformat(json.loads(line)["at"]).timestamp() for line in file.read_text().splitlines()]
+    lines = last_events(folder).splitlines()
+    times = [datetime.fromisoformat(json.loads(line)["at"]).timestamp() for line in lines]
     return max(
         end - begin - sum(max(min(end, back) - max(begin, gone), 0.0) for gone, back in outages)
         for begin, end in pairwise(times)
@@ -238,6 +248,57 @@ def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: Cl
     assert "interrupted: 3 cancelled in" in run.out
 
 
+@pytest.mark.parametrize("how", ["interrupted", "failed"])
+def test_short_tables_that_are_not_begun(
+    folder: ProjectFolder, cluster: Cluster, s3_server: S3Server, how: str
+) -> None:
+    """None is computed once the run stops, though workers were given several at once, and the run has begun more."""
+    chains = Chains(folder, cluster, s3_server, chains=0, length=0, short=300)
+    folder.edit("lakehouse.yaml", "retries: 50", "retries: 0")
+    with running(folder.path, "run", "--fail-fast", "-o", "json") as run:
+        await_that(lambda: chains.computed().total() > 30)
+        folder.write("hold", "until the run stops")
+        await_that(lambda: len(list(folder.path.glob("held.*"))) == 3)
+        begun = set(chains.computed())
+        if how == "interrupted":
+            run.interrupt()
+        else:
+            folder.write("fail", "one of them")
+        await_that(lambda: last_events(folder).count('"cancelled"') == 300 - len(begun))
+        (folder.path / "hold").unlink()
+        assert run.ends() == (130 if how == "interrupted" else 1)
+        document = json.loads(run.out)
+        tables = {table["name"]: table for table in document["tables"]}
+    assert {name for name, table in tables.items() if table["status"] in ("materialized", "failed")} == begun
+    cancelled = [table for name, table in tables.items() if name not in begun]
+    assert {(table["status"], table["attempts"]) for table in cancelled} == {("cancelled", 0)}
+    why = "interrupted" if how == "interrupted" else "another table failed, and --fail-fast was given"
+    assert {table["error"]["message"] for table in cancelled} == {why}
+    # Each is as long as it was computed, by one of three workers; what waits with others, or for them, is not.
+    assert sum(tables[name]["duration_s"] for name in begun) <= 3 * document["duration_s"]
+
+
+def test_timeout_at_a_worker_that_is_stopped(
+    folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server
+) -> None:
+    """The table fails of that, others compute the rest, and the run ends though the worker does not wake."""
+    chains = Chains(folder, cluster, s3_server, chains=2, length=3)
+    folder.edit("lakehouse.yaml", "retries: 50", "retries: 0")
+    folder.edit("lakehouse.yaml", "t0_0: {", "t0_0: {timeout: 2, ")
+    folder.edit("transforms.py", 'name="t0_0", seconds=0.2', 'name="t0_0", seconds=PATIENCE')
+    folder.edit("transforms.py", "NOTES = ", f"PATIENCE = {PATIENCE}\nNOTES = ", 1)
+    with running(folder.path, "run", "-o", "json") as run:
+        await_that(lambda: chains.computed()["t0_0"])
+        number = next(int(note.name.split(".")[1]) for note in chains.notes.glob("t0_0.*"))
+        cluster.stop_worker(number)
+        assert run.ends() == 1
+        tables = {table["name"]: table for table in json.loads(run.out)["tables"]}
+    assert tables["t0_0"]["error"]["message"] == "`t0_0` took longer than its timeout of 2 s"
+    assert [tables[f"t1_{step}"]["status"] for step in range(3)] == ["materialized"] * 3
+    assert [tables[f"t0_{step}"]["status"] for step in (1, 2)] == ["skipped"] * 2
+    assert "does not answer, and is given nothing until it does" in run.err
+
+
 def test_next_attempt_asks_for_more_memory(
     folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server
 ) -> None:
@@ -257,7 +318,7 @@ def place() -> pa.Table:
     if not list(NOTES.iterdir()):
         (NOTES / "first").touch()
         os.kill(os.getpid(), 9)
-    return pa.table({"n": [os.getcwd()]})
+    return pa.table({"n": [os.environ["HOME"]]})
 """,
     )
     ran = cli("run", "-o", "json")

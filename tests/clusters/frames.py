@@ -43,7 +43,7 @@ def lines(numbers: pa.Table) -> pa.Table:
 
 
 def note() -> None:
-    place = os.getcwd().rpartition("/")[2]
+    place = os.environ["HOME"].rpartition("/")[2]
     (NOTES / f"{{place}}.{{os.getpid()}}").touch()
 
 
@@ -147,12 +147,12 @@ NOTES = Path({notes!r})
 
 def steps() -> dd.DataFrame:
     frame = dd.from_pandas(pd.DataFrame({{"n": range(6)}}), npartitions=6)
-    (NOTES.parent / "leader").write_text(os.getcwd().rpartition("/")[2])
+    (NOTES.parent / "leader").write_text(os.environ["HOME"].rpartition("/")[2])
     return frame.map_partitions(step, meta=frame._meta)
 
 
 def step(part: pd.DataFrame) -> pd.DataFrame:
-    place = os.getcwd().rpartition("/")[2]
+    place = os.environ["HOME"].rpartition("/")[2]
     (NOTES / f"{{place}}.{{os.getpid()}}").touch()
     while (NOTES.parent / "hold").exists():
         time.sleep(0.05)

@@ -136,6 +136,17 @@ class Cluster(ABC):
         """Kill one, as a machine that lost its power."""
         self._end(self.workers.pop(number))
 
+    def stop_worker(self, process: int) -> None:
+        """Stop the one of which this process is, and all that it started; it goes with the test."""
+        for number, worker in self.workers.items():
+            found = [worker.pid]
+            for each in found:  # grows meanwhile
+                found += children(each)
+            if process in found:
+                for each in found:
+                    os.kill(each, signal.SIGSTOP)
+                self._usual.pop(self.workers[number], None)
+
     def kill_scheduler(self) -> None:
         """Kill it."""
         if self.scheduler is not None:

@@ -37,7 +37,7 @@ def place() -> pa.Table:
     print("computed with", os.environ.get("LAKE_TOKEN"))
     os.system("echo shell $LAKE_TOKEN; echo shell errors $LAKE_TOKEN >&2")
     logging.warning("logged with %s", os.environ.get("LAKE_TOKEN"))
-    return pa.table({"folder": [os.getcwd()], "module": [__file__]})
+    return pa.table({"folder": [os.environ["HOME"]], "module": [__file__]})
 """
 
 
@@ -67,6 +67,29 @@ def declare(folder: ProjectFolder, cluster: Cluster, *, root: str = "data", **mo
 def started(cluster: Cluster, number: int, **environ: str) -> None:
     cluster.start_worker(number, **environ)
     cluster.await_worker(number)
+
+
+def test_files_by_relative_paths(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
+    """They are found as in the project's folder, if they are named under `uses`; else that is what the failure says."""
+    declare(folder, cluster, uses="{files: [rates/one.txt]}")
+    for name in ("one", "two"):
+        folder.write(f"rates/{name}.txt", name)
+    folder.edit("transforms.py", '"module": [__file__]', '"module": [Path("rates/one.txt").read_text()]')
+    started(cluster, 0)
+    ran = cli("run")
+    assert ran.code == 0, ran.err
+    assert "one" in cli("show", "place").out
+    hint = "workers are given the files that are named: write `uses: {files: [rates/one.txt, rates/two.txt]}`"
+    for path in ('Path("rates/two.txt")', 'Path(__file__).parent / "rates" / "two.txt"'):
+        folder.edit("transforms.py", 'Path("rates/one.txt")', f"({path})")
+        ran = cli("run")
+        assert ran.code == 1
+        assert hint in ran.err
+        folder.edit("transforms.py", f"({path})", 'Path("rates/one.txt")')
+    folder.edit("transforms.py", 'Path("rates/one.txt")', 'Path("rates/three.txt")')
+    ran = cli("run")
+    assert "rates/three.txt" in ran.out
+    assert "workers are given" not in ran.err
 
 
 def test_worker_that_differs_is_given_nothing(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
@@ -131,7 +154,7 @@ def test_table_is_given_gpus(folder: ProjectFolder, cli: Cli, cluster: Cluster) 
     folder.edit(
         "transforms.py", "def place()", "def one() -> pa.Table:\n    return pa.table({'n': [1]})\n\n\ndef place(one)"
     )
-    folder.edit("transforms.py", "os.getcwd()", "os.environ.get('CUDA_VISIBLE_DEVICES')")
+    folder.edit("transforms.py", 'os.environ["HOME"]', "os.environ.get('CUDA_VISIBLE_DEVICES')")
     cluster.start_worker(0, gpus=2)
     cluster.await_worker(0)
     ran = cli("run", "-o", "json")

@@ -91,8 +91,13 @@ class Bundle(Struct, frozen=True, dict=True):
             digest.update(content)
         return digest.hexdigest()
 
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(map(len, self.files.values()))
+
     def _check_size(self) -> None:
-        size = sum(map(len, self.files.values()))
+        size = self.size
         if size > TOO_LARGE:
             raise ClusterError(
                 f"the project's code has {megabytes(size)}, and no more than {megabytes(TOO_LARGE)} are sent to a"
@@ -139,6 +144,8 @@ def unpack(packed: bytes, folder: Path) -> None:
         with zipfile.ZipFile(BytesIO(packed)) as archive:
             archive.extractall(part)
         Path(part, FILES).mkdir(exist_ok=True)
+        for file in filter(Path.is_file, Path(part, FILES).rglob("*")):
+            file.chmod(0o444)  # a transform that writes to one would change it for the runs to come
         with suppress(OSError):  # another one was first
             Path(part).rename(folder)
     finally:

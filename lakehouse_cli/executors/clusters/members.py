@@ -1,156 +1,33 @@
-"""Pieces of work, calls of workers and workers, as the executor of a cluster knows them."""
+"""The workers of a cluster, as the run knows them: which there are, which fit, and which have a place."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import count
+from math import inf
+from typing import Literal
 from urllib.parse import urlsplit
 
-from lakehouse_cli.executors.base import (
-    Ask,
-    ClusterError,
-    WorkerDiedError,
-    WorkerKilledError,
-    WorkerStartError,
-    WorkerTimeoutError,
-)
-from lakehouse_cli.executors.clusters.engine import Slots
-from lakehouse_cli.executors.clusters.messages import Answer, Work, packed, unpacked
+from lakehouse_cli.executors.base import Ask, ClusterError
+from lakehouse_cli.executors.clusters.bundle import Bundle
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
+from lakehouse_cli.executors.clusters.messages import Answer, Message, MessageKind
+from lakehouse_cli.executors.clusters.pieces import shown
+from lakehouse_cli.executors.clusters.sending import Sending
+from lakehouse_cli.executors.clusters.worker import pack_message
 from lakehouse_cli.executors.worker_process import say_here
 
-#: Pieces of work are given together as far as they are thought to take no longer than this, and no more than so many.
-CALL_S, MOST_TOGETHER = 0.25, 64
-# How often a piece is given anew, without that being an attempt, as workers went that had not begun it: it may be why.
-_MOST_UNBEGUN = 5
-# The weight of the last piece of work in how long one is thought to take.
-_WEIGHT = 0.2
 # Seconds within which clocks are taken for the same.
 _LIKE_S = 1.0
-# Pieces at the front of those that wait, of which some may best be given to the worker that takes some.
-_LOOKED_AT = 256
-
-
-@dataclass(slots=True, eq=False)
-class Piece:
-    """A piece of work, and the future that waits for it."""
-
-    future: Future[Any]
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    timeout: float | None
-    ask: Ask
-    number: int
-    again: bool
-    unbegun: int = 0
-
-    def work(self) -> Work | None:
-        """What travels; None where that cannot be pickled, which its future says then."""
-        try:
-            return Work(packed((self.fn, self.args)), self.timeout, self.again)
-        except Exception as error:  # noqa: BLE001  # whatever the arguments' own methods raise
-            fail(self, error)
-            return None
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """Pieces that a worker was given in one message, to be done one after the other.
-
-    Attributes:
-        worker: Its name.
-        resources: What each of them asks for.
-        pieces: Those that are not answered, by their number in the message.
-        since: When they were given, of the monotonic clock.
-        is_begun: Whether the worker has said something of it: that it begins, before all else.
-    """
-
-    worker: str
-    resources: Mapping[str, float]
-    pieces: dict[int, Piece]
-    since: float
-    is_begun: bool = False
-
-    def failed(self, why: Answer) -> Piece | None:
-        """The piece that was under way when answers ended; None where the worker went before it began any."""
-        first = next(iter(self.pieces.values()), None)
-        if first is None or self.is_begun or why.kind != "died" or first.unbegun >= _MOST_UNBEGUN:
-            return first
-        first.unbegun += 1
-        return None
-
-
-class Backlog:
-    """The pieces that wait for a worker, in the order in which they came, apart by the resources that they ask for.
-
-    Those that spread are apart from the others as well, and each is given alone.
-    """
-
-    def __init__(self) -> None:
-        self._queues: dict[tuple[bool, frozenset[tuple[str, float]]], deque[Piece]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        """Count them."""
-        return self._count
-
-    def add(self, piece: Piece) -> None:
-        """Add one that came."""
-        self._queue_of(piece).append(piece)
-        self._count += 1
-
-    def put_back(self, pieces: list[Piece], *, again: bool = False) -> None:
-        """Let some be the first again, in their order; those with `again` may have been done."""
-        for piece in reversed(pieces):
-            piece.again |= again
-            self._queue_of(piece).appendleft(piece)
-        self._count += len(pieces)
-
-    def _queue_of(self, piece: Piece) -> deque[Piece]:
-        return self._queues.setdefault((piece.ask.spreads, frozenset(piece.ask.resources.items())), deque())
-
-    def first(self) -> Iterator[Piece]:
-        """The first of each queue, in the order in which they came."""
-        yield from sorted((queue[0] for queue in self._queues.values() if queue), key=lambda piece: piece.number)
-
-    def take(self, first: Piece, most: int, worker: str) -> list[Piece]:
-        """Take the first of a queue, and others behind it, such as had best be given to a worker before the rest."""
-        queue = self._queue_of(first)
-        taken = [queue.popleft()]
-        if most > 1 and queue and not first.ask.spreads:
-            looked_at = [queue.popleft() for _ in range(min(len(queue), max(most, _LOOKED_AT)))]
-            looked_at.sort(key=lambda piece: piece.ask.near != shown(worker))
-            taken += looked_at[: most - 1]
-            queue.extendleft(sorted(looked_at[most - 1 :], key=lambda piece: -piece.number))
-        self._count -= len(taken)
-        return taken
-
-    def clear(self) -> list[Piece]:
-        """Take all."""
-        pieces = [piece for queue in self._queues.values() for piece in queue]
-        self._queues.clear()
-        self._count = 0
-        return pieces
-
-
-class Pace:
-    """How long pieces take, by those that are done."""
-
-    def __init__(self) -> None:
-        self._seconds: float | None = None
-
-    def note(self, seconds: float) -> None:
-        """Take note of one."""
-        self._seconds = seconds if self._seconds is None else self._seconds + _WEIGHT * (seconds - self._seconds)
-
-    @property
-    def together(self) -> int:
-        """How many are given together."""
-        return 1 if self._seconds is None else min(max(int(CALL_S / max(self._seconds, 1e-6)), 1), MOST_TOGETHER)
+# Seconds between two looks at which workers there are while the first ones are waited for.
+_SOON_S = 0.1
+# Seconds for which others are waited for after a first worker, one that is there and may have to load, one that comes.
+_SETTLING_S, _GREETING_S, _NONE_S = 1.0, 30.0, 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -199,9 +76,211 @@ class Member:
             self.taken[name] = self.taken.get(name, 0) + sign * amount
 
 
-def shown(worker: str) -> str:
-    """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
-    return worker.partition("#")[0]
+class Members:
+    """All of the workers; what is no look, and no waiting, is called with the lock.
+
+    Args:
+        engine: The cluster.
+        bundle: What they are given before any work.
+        lock: Guards them.
+        run: Names the run.
+
+    Attributes:
+        workers: By name.
+        slots: How many pieces of work they do at once.
+        shares: How many the workers of one machine do, at most.
+    """
+
+    def __init__(self, engine: Engine, bundle: Bundle, lock: threading.RLock, run: str) -> None:
+        self._engine, self._bundle, self._run = engine, bundle, run
+        self._changed, self._numbers = threading.Condition(lock), count(1)
+        self._sending = Sending(bundle, self._lacking)
+        self.workers: dict[str, Member] = {}
+        self._free: dict[str, Member] = {}
+        self.slots, self.shares = 0, 1
+        self._is_begun = False
+
+    def with_room(self, ask: Ask, *, crowded: bool) -> str | None:
+        """The worker that has just written what is read, else the one that has most room; None where there is none.
+
+        Args:
+            ask: What a piece of work asks for.
+            crowded: Whether they may be given more than they have places for, if none has any. By that, clusters are
+                known to grow.
+        """
+        best, least = None, inf
+        for name, each in (self._free or (self._crowded() if crowded else {})).items():
+            if each.has(ask.resources):
+                if shown(name) == ask.near:
+                    return name
+                if each.load < least:
+                    best, least = name, each.load
+                    if least == 0 and not ask.near:
+                        break
+        return best
+
+    def _crowded(self) -> Mapping[str, Member]:
+        ready = {name: each for name, each in self.workers.items() if each.state != "unfit"}
+        return ready if all(each.state == "ready" for each in ready.values()) else {}
+
+    def give(self, name: str, key: str, resources: Mapping[str, float]) -> Member:
+        """Take note of a call."""
+        worker = self.workers[name]
+        worker.calls.add(key)
+        worker.take(resources, 1)
+        self._note_room(name, worker)
+        return worker
+
+    def take_back(self, name: str, key: str, resources: Mapping[str, float]) -> None:
+        """Take note of the end of a call."""
+        worker = self.workers.get(name)
+        if worker is not None:
+            worker.calls.discard(key)
+            worker.take(resources, -1)
+            self._note_room(name, worker)
+
+    def doubt(self, name: str, *, is_silent: bool) -> None:
+        """Give nothing to a worker until it is found again; to one that is there and is silent, until it answers."""
+        worker = self.workers.get(name)
+        if worker is None or worker.state != "ready":
+            return
+        worker.state = "doubted"
+        self._note_room(name, worker)
+        if is_silent:
+            say_here("stderr", f"note: {shown(name)} does not answer, and is given nothing until it does")
+            self._greet(name, worker)
+
+    def _note_room(self, name: str, worker: Member) -> None:
+        if worker.is_free:
+            self._free[name] = worker
+        else:
+            self._free.pop(name, None)
+
+    def forget(self) -> None:
+        """Forget all: they are compared anew."""
+        self.workers.clear()
+        self._free.clear()
+        self.slots = 0
+
+    def close(self) -> None:
+        """Say nothing of them any more."""
+        self._sending.close()
+
+    # What they answer.
+
+    def welcome(self, name: str, kind: str, found: Answer) -> None:
+        """Take what a worker answers that was greeted, or given the bundle."""
+        worker = self.workers.get(name)
+        if worker is not None:
+            if found.kind != "ready":
+                self._refuse(name, worker, found.text)
+            elif kind == "greet":
+                worker.compare_clocks(name, found.seconds)
+                self._send_bundle(name, worker)
+            else:
+                worker.state = "ready"
+            self._note_room(name, worker)
+        self._changed.notify_all()
+
+    def send_again(self, name: str) -> None:
+        """Give a worker the bundle that has it no more."""
+        worker = self.workers.get(name)
+        if worker is not None and worker.state == "ready":
+            self._send_bundle(name, worker)
+            self._note_room(name, worker)
+
+    def ask(self, name: str, kind: MessageKind, content: bytes = b"") -> None:
+        """Have a worker answer what is no work, as `kind NAME NUMBER`."""
+        key = f"{kind} {name} {self._run}-{next(self._numbers)}"
+        message = pack_message(Message(self._bundle.id, kind, content, run=self._run))
+        with suppress(ClusterLostError):
+            if kind == "greet":
+                self._engine.greet(name, key, message, self._bundle.requirements)
+            else:
+                self._engine.call(name, key, message, None)
+
+    def _greet(self, name: str, worker: Member) -> None:
+        worker.state, worker.greeted = "greeted", time.time()
+        self.ask(name, "greet")
+
+    def _send_bundle(self, name: str, worker: Member) -> None:
+        worker.state = "taking"
+        self.ask(name, "take", self._sending.content())
+
+    def _lacking(self) -> tuple[set[str], bool]:
+        states = {name: each.state for name, each in list(self.workers.items())}
+        return {name for name, state in states.items() if state in ("greeted", "taking")}, "taking" in states.values()
+
+    def _refuse(self, name: str, worker: Member, why: str) -> None:
+        """Give nothing to a worker; said where the run goes on all the same."""
+        worker.state, worker.why = "unfit", why
+        self.slots -= worker.slots.count
+        if self._is_begun:
+            _say_unfit(name, worker)
+
+    # Which there are.
+
+    def look(self) -> list[tuple[str, str]]:
+        """Take note of workers that came, and of those that went; returns the calls of these, with their names.
+
+        Raises:
+            ClusterLostError: Nothing answers.
+        """
+        with self._changed:  # one of whom it is heard later may be found as it was before
+            doubted = [(name, each) for name, each in self.workers.items() if each.state == "doubted"]
+        found = self._engine.workers()
+        came = [name for name in found if name not in self.workers]
+        gone: list[tuple[str, str]] = []
+        with self._changed:
+            for name in came:
+                worker = self.workers[name] = Member(found[name])
+                self.slots += worker.slots.count
+                self._greet(name, worker)
+            for name in [name for name in self.workers if name not in found]:
+                worker = self.workers.pop(name)
+                self._free.pop(name, None)
+                self.slots -= worker.slots.count if worker.state != "unfit" else 0
+                gone += [(key, name) for key in worker.calls]
+            for name, worker in doubted:
+                if name in found and worker.state == "doubted":
+                    worker.state = "ready"
+                    self._note_room(name, worker)
+            self.shares = _most_on_one_machine(self.workers)
+            self._changed.notify_all()
+        return gone
+
+    def await_ready(self) -> None:
+        """Wait for the workers that there are to be ready, or at least for one.
+
+        Raises:
+            ClusterError: There is none.
+        """
+        self.look()
+        self._sending.content()  # while they load what they answer with
+        began = looked = time.monotonic()
+        while not self._is_settled(time.monotonic() - began):
+            with self._changed:
+                self._changed.wait(_SOON_S)
+            if time.monotonic() - looked >= _SOON_S:
+                self.look()
+                looked = time.monotonic()
+        with self._changed:
+            self._is_begun = True
+            if not any(each.state == "ready" for each in self.workers.values()):
+                raise _nothing_fits(self._engine.name, self.workers)
+            unfit = {name: each for name, each in self.workers.items() if each.state == "unfit"}
+        for name, worker in unfit.items():
+            _say_unfit(name, worker)
+
+    def _is_settled(self, seconds: float) -> bool:
+        with self._changed:
+            states = {each.state for each in self.workers.values()}
+        if "ready" in states and states <= {"ready", "unfit"}:
+            return True
+        # Beside those that are unfit, others may have just come as well.
+        return seconds > (
+            _SETTLING_S if "ready" in states or states == {"unfit"} else _GREETING_S if states else _NONE_S
+        )
 
 
 def addresses(workers: Mapping[str, Member]) -> tuple[str, ...]:
@@ -209,7 +288,7 @@ def addresses(workers: Mapping[str, Member]) -> tuple[str, ...]:
     return tuple(shown(name) for name, each in workers.items() if each.state == "ready")
 
 
-def most_on_one_machine(workers: Mapping[str, Member]) -> int:
+def _most_on_one_machine(workers: Mapping[str, Member]) -> int:
     """How many places the workers of a machine have, of the one where there are most; at least one."""
     places: Counter[str] = Counter()
     for name, each in workers.items():
@@ -217,46 +296,12 @@ def most_on_one_machine(workers: Mapping[str, Member]) -> int:
     return max(places.values(), default=1)
 
 
-def missing_answer(error: WorkerDiedError | None) -> Answer:
-    """What stands for an answer that an engine did not bring."""
-    return Answer("killed" if isinstance(error, WorkerKilledError) else "died", text=str(error))
-
-
-def fail(piece: Piece, error: BaseException) -> None:
-    """End a piece with an error, unless it has ended."""
-    with suppress(Exception):
-        piece.future.set_exception(error)
-
-
-def settle(piece: Piece, found: Answer, worker: str) -> None:
-    """Give a piece its result, or the error that it ended with."""
-    try:
-        match found.kind:
-            case "result":
-                piece.future.set_result(unpacked(found.content))
-                return
-            case "error":
-                error: BaseException = unpacked(found.content)
-            case "late":
-                error = WorkerTimeoutError()
-            case "died":
-                error = WorkerDiedError(found.text)
-            case "killed":
-                error = WorkerKilledError(found.text)
-            case _:
-                error = WorkerStartError(found.text or f"worker {shown(worker)} answered `{found.kind}`")
-    except Exception as broken:  # noqa: BLE001  # whatever its own methods raise
-        why = f"{type(broken).__name__}: {broken}"
-        error = RuntimeError(f"what worker {shown(worker)} answered cannot be read: {why}")
-    fail(piece, error)
-
-
-def say_unfit(name: str, worker: Member) -> None:
+def _say_unfit(name: str, worker: Member) -> None:
     """Say why a worker is given nothing."""
     say_here("stderr", f"note: {shown(name)} is given nothing: it {worker.why}")
 
 
-def nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
+def _nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
     """Why a run cannot begin that has no worker which can be given anything; `engine` is the cluster's."""
     cluster = f"the {engine} cluster"
     if not workers:

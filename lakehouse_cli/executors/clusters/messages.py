@@ -21,6 +21,10 @@ _SMALL = 512
 #: was not begun, and another worker may do it.
 AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "start", "back"]
 
+#: What a worker is asked for: to say the time (`greet`), to take the bundle (`take`), to
+#: work, or to begin nothing more of a run (`withdraw`).
+MessageKind = Literal["greet", "take", "work", "withdraw"]
+
 
 class Work(Struct, frozen=True, array_like=True):
     """A piece of work, as it travels.
@@ -41,21 +45,23 @@ class Message(Struct, frozen=True, array_like=True):
 
     Attributes:
         bundle: The id of the bundle that it is done with.
-        kind: To say the time (`greet`), to take the bundle (`take`), or to work.
+        kind: What for.
         content: A bundle.
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
         ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
         spread: The addresses of the workers that parts of the work may be given to, packed; none where it has no parts.
+        run: Names the run that it is of.
     """
 
     bundle: str
-    kind: Literal["greet", "take", "work"]
+    kind: MessageKind
     content: bytes = b""
     work: tuple[Work, ...] = ()
     threads: int = 1
     ahead: float = 0.0
     spread: bytes = b""
+    run: str = ""
 
 
 class Spread(Struct, frozen=True):
@@ -81,7 +87,7 @@ class Answer(Struct, frozen=True, array_like=True):
         kind: How it ended.
         content: A result or an error, as bytes.
         text: Of what it died, or why it was not begun.
-        seconds: How long it took; of who is greeted, the time on its clock.
+        seconds: How long it took, from begin to end of the computation; of who is greeted, the time on its clock.
     """
 
     kind: AnswerKind

@@ -89,7 +89,8 @@ def answer(
         folder: Where the worker keeps bundles.
         say: Takes what work prints (`stdout`, `stderr`: a line), how far it is (`progress`), and what is done before
             the rest (`answers`: bytes), in that order; and before all that, that the work begins (`BEGUN`), and that
-            it spreads (`SPREADS`): its place may be given to the parts of it.
+            it spreads (`SPREADS`): its place may be given to the parts of it. Of work with a timeout, also when that
+            begins (`BEGUN`: its number).
         is_wanted: Asked twice a second whether the work is still waited for; its process is ended where it is not.
         scheduler: The address by which work reaches the cluster; empty where it cannot.
     """
@@ -103,6 +104,10 @@ def answer(
             found = Answer("ready")
         except OSError as error:
             found = Answer("start", text=f"cannot write {place}: {system_reason(error)}")
+    elif asked.kind == "withdraw":
+        with suppress(OSError):  # then it does what it has
+            _withdrawn(place, asked.run).touch()
+        found = Answer("ready")
     elif place.is_dir():
         spread = None
         if scheduler and asked.spread:
@@ -118,11 +123,16 @@ def folder_of(folder: str, bundle: str) -> Path:
     return Path(folder) / "lakehouse" / bundle
 
 
+def _withdrawn(place: Path, run: str) -> Path:
+    """The file beside a bundle that is there where nothing more of a run is to be begun, by whatever process."""
+    return place.with_name(f".withdrawn-{run}")
+
+
 class _Round:
     """The work of one message.
 
     It was given together as each piece was thought to be short. Where one is not, what has not been begun is given
-    back: others may be idle. A large answer is not said, and ends the round.
+    back: others may be idle. A large answer is not said, and ends the round; so does a failure, at which runs may stop.
     """
 
     def __init__(
@@ -135,7 +145,7 @@ class _Round:
     ) -> None:
         self._work, self._threads, self._ahead, self._place = asked.work, asked.threads, asked.ahead, place
         self._say, self._is_wanted, self._spread = say, is_wanted, spread
-        self._mask = mask_of_bundle(place)
+        self._mask, self._withdrawn = mask_of_bundle(place), _withdrawn(place, asked.run)
         self._begun = 0
         self._unsaid: Answers = {}
         self._said_at = self._since = time.monotonic()
@@ -148,10 +158,13 @@ class _Round:
         if self._spread is not None:
             self._say(SPREADS, None)
         while self._begun < len(self._work):
+            if self._withdrawn.exists():
+                self._give_back()
+                break
             number, self._begun = self._begun, self._begun + 1
             found = self._answer(self._work[number])
             self._unsaid[number] = found
-            if len(found.content) > SAID:
+            if len(found.content) > SAID or found.kind != "result":
                 self._give_back()
             elif self._begun < len(self._work) and time.monotonic() - self._said_at > _SAY_S:
                 self._say_answers()
@@ -177,26 +190,34 @@ class _Round:
             piece = threads.Work(
                 Future(), call_packed, (work.call, work.again, self._ahead, self._spread), work.timeout
             )
-            content = self._process.compute(piece, self._begins, self._say_masked, self._is_still_wanted)
-            return Answer("result", content, seconds=time.monotonic() - self._since)
+            begins = partial(self._begins, work)
+            content = self._process.compute(piece, begins, self._say_masked, self._is_still_wanted)
+            return Answer("result", content, seconds=self._seconds())
         except OSError as error:
             if self._process is None:
                 return Answer("start", text=system_reason(error))
             content = packed(error)
         except WorkerDiedError as error:
+            seconds = self._seconds()
             self._end_process()
             if not isinstance(error, WorkerKilledError):
-                return Answer("died", text=str(error))
-            return Answer("killed", text=cause_of_death(error, kills))
+                return Answer("died", text=str(error), seconds=seconds)
+            return Answer("killed", text=cause_of_death(error, kills), seconds=seconds)
         except (WorkerTimeoutError, WorkUnwantedError):
+            seconds = self._seconds()
             self._end_process()
-            return Answer("late")
+            return Answer("late", seconds=seconds)
         except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
             content = packed(error)
-        return Answer("error", content, seconds=time.monotonic() - self._since)
+        return Answer("error", content, seconds=self._seconds())
 
-    def _begins(self) -> None:
+    def _seconds(self) -> float:
+        return time.monotonic() - self._since
+
+    def _begins(self, work: Work) -> None:
         self._since, self._is_loaded = time.monotonic(), True
+        if work.timeout is not None:
+            self._say(BEGUN, self._begun - 1)
 
     def _end_process(self) -> None:
         if self._process is not None:

@@ -39,6 +39,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TablePlaced,
     TableReading,
     TableResult,
     TableRetrying,
@@ -118,8 +119,8 @@ class LinesReporter(TextReporter):
         match event:
             case RunStarted():
                 self._begin(event)
-            case TableStarted():
-                self._start(event.table)
+            case TableStarted() | TablePlaced():
+                self._start(event)
             case TableRetrying():
                 self._started.pop(event.table, None)
                 self._head()
@@ -163,8 +164,11 @@ class LinesReporter(TextReporter):
         finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
         self._write(f"stopping{finishing}; Ctrl-C again stops at once")
 
-    def _start(self, table: str) -> None:
-        self._started[table] = time.monotonic()
+    def _start(self, event: TableStarted | TablePlaced) -> None:
+        """Take note that a table begins, which one has not until then that waits for a worker of a cluster."""
+        if isinstance(event, TablePlaced) and event.table not in self._started:
+            return
+        self._started[event.table] = time.monotonic()
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="lakehouse log", daemon=True)
             self._watcher.start()

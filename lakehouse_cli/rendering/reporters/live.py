@@ -123,6 +123,8 @@ class LiveReporter(TextReporter):
             case TablePlaced(table, worker):
                 self._reasons = True
                 self._workers[table] = f"on {worker}"
+                if table in self._running:  # and has waited until now
+                    self._running[table] = time.monotonic()
                 self._retrying.pop(table, None)
             case TableReading(table):
                 self._reasons = True

@@ -51,8 +51,8 @@ tables:
     key: id
     version: 1.10
     retries: 2
-    retry_delay: 0.5
-    timeout: 60
+    retry_delay: 500ms
+    timeout: 1m
 """
     )
     assert loaded.problems == ()

@@ -8,7 +8,8 @@ from typing import cast
 
 import pytest
 
-from lakehouse_cli.executors.base import Ask, WorkerDiedError
+from lakehouse_cli.executors.base import Ask, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.clusters import pieces
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.worker import BEGUN
 from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
@@ -25,6 +26,8 @@ class Mortal(Here):
         self.gone: set[str] = set()
         #: Whether "one", which does nothing then, dies of what it is given, or hangs; whether it says that it begins.
         self.dies = self.hangs = self.begins = False
+        #: What "one" is asked for while it hangs, that is no work.
+        self.kept: list[tuple[str, str, bytes, None]] = []
         self.is_held = False
         self._looks, self._passes = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -49,7 +52,9 @@ class Mortal(Here):
         """Note who is given work."""
         if resources is not None:
             self.given.append(worker)
-        if resources is None or worker != "one" or not (self.dies or self.hangs):
+        if worker == "one" and resources is None and self.hangs:
+            self.kept.append((worker, key, message, None))
+        elif resources is None or worker != "one" or not (self.dies or self.hangs):
             super().call(worker, key, message, resources)
         else:
             threading.Thread(target=self._fail, args=(key,), daemon=True).start()
@@ -57,8 +62,15 @@ class Mortal(Here):
     def _fail(self, key: str) -> None:
         if self.begins:
             self.on_said(key, BEGUN, None)
+            self.on_said(key, BEGUN, 0)
         if self.dies:
             self.on_answer(key, None, WorkerDiedError("was killed"))
+
+    def wake(self) -> None:
+        """Let "one" do what it was asked for while it hung, but for work."""
+        self.hangs = False
+        for asked in self.kept:
+            super().call(*asked)
 
     def let_pass(self) -> None:
         """Hold no look any more."""
@@ -109,7 +121,7 @@ def test_what_a_worker_had_that_is_gone(executor: HereExecutor, engine: Mortal, 
     future = executor.submit(double, 1, ask=NEAR)
     assert await_that(lambda: engine.given == ["one"])
     if begins:
-        assert await_that(lambda: all(call.is_begun for call in executor._calls.values()))
+        assert await_that(lambda: all(call.begun is not None for call in executor._calls.values()))
     engine.gone.add("one")
     if begins:
         with pytest.raises(WorkerDiedError, match="was on worker one, which is gone"):
@@ -123,7 +135,23 @@ def test_what_no_worker_begins_fails_in_the_end(executor: HereExecutor, engine: 
     """It may be why they die, and the next worker would die of it as well."""
     engine.dies = True
     engine.gone.add("two")
-    assert await_that(lambda: "two" not in executor._workers)
+    assert await_that(lambda: "two" not in executor._members.workers)
     with pytest.raises(WorkerDiedError, match="was killed"):
         outcome(executor.submit(double, 1))
     assert engine.given == ["one"] * 6
+
+
+def test_work_over_its_time_at_a_worker_that_says_nothing(
+    executor: HereExecutor, engine: Mortal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has failed of that; the worker, though it is there, is given nothing until it answers."""
+    monkeypatch.setattr(pieces, "SILENCE_S", 0.1)
+    engine.hangs = engine.begins = True
+    with pytest.raises(WorkerTimeoutError):
+        outcome(executor.submit(double, 1, ask=NEAR, timeout=0.1))
+    assert outcome(executor.submit(double, 2, ask=NEAR, timeout=30.0)) == 4
+    assert "note: one does not answer, and is given nothing until it does" in capsys.readouterr().err
+    engine.wake()
+    assert await_that(lambda: executor._members.workers["one"].state == "ready")
+    assert outcome(executor.submit(double, 3, ask=NEAR)) == 6
+    assert engine.given == ["one", "two", "one"]

@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.executors.base import Ask, WorkerDiedError
+from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerDiedError
 from lakehouse_cli.executors.clusters import differences
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import Slots
@@ -148,12 +148,75 @@ def test_short_pieces_are_given_together_and_one_death_is_one_failure() -> None:
     assert max(Together.counts) > 1
 
 
-def test_waiting_time_is_told_apart() -> None:
-    """A table that waited behind others did not take that long."""
+def test_waiting_time_is_told_apart(tmp_path: Path) -> None:
+    """Work that waited for a worker, or failed, did not take that long."""
     waited: list[float] = []
-    with HereExecutor() as executor:
-        outcome(executor.submit(double, 1, ask=Ask("one", on_waited=waited.append)))
-    assert len(waited) == 1
+    (tmp_path / "go").touch()
+    with HereExecutor(1) as executor:
+        outcome(executor.submit(wait_for_go, tmp_path))  # by a process that is loaded then
+        (tmp_path / "go").unlink()
+        (tmp_path / "begun").unlink()
+        first = executor.submit(wait_for_go, tmp_path, ask=Ask("one", on_waited=waited.append))
+        second = executor.submit(double, 2, ask=Ask("two", on_waited=waited.append))
+        since = time.monotonic()
+        assert await_that((tmp_path / "begun").exists)
+        begun = time.monotonic()
+        time.sleep(0.2)
+        passed = time.monotonic() - begun
+        (tmp_path / "go").touch()
+        outcome(first)
+        outcome(second)
+        took = time.monotonic() - since
+    assert waited[0] <= took - passed
+    assert waited[1] >= passed
+
+
+def test_work_over_its_time_says_how_long_it_took(tmp_path: Path) -> None:
+    bundle = Bundle.of(None)
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    said: list[tuple[str, Any]] = []
+    work = (Work(packed((double, (1,)))), Work(packed((wait_for_go, (tmp_path,))), timeout=0.3))
+    asked = pack_message(Message(bundle.id, "work", work=work))
+    found = unpack_answers(answer(asked, str(tmp_path), lambda *each: said.append(each)))
+    assert found[1].kind == "late"
+    assert found[1].seconds >= 0.3
+    assert [value for kind, value in said if kind == BEGUN] == [None, 1]  # by which it is known elsewhere
+
+
+def withdraw(folder: Path) -> None:
+    """Have a worker, which is told so in the middle of work, begin nothing more of run `one`."""
+    answer(pack_message(Message(Bundle.of(None).id, "withdraw", run="one")), str(folder))
+
+
+def test_what_a_worker_has_not_begun_is_given_back_where_the_run_stops(tmp_path: Path) -> None:
+    """What is under way ends, also work of other runs is done."""
+    bundle = Bundle.of(None)
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    work = tuple(Work(packed(call)) for call in ((double, (1,)), (withdraw, (tmp_path,)), (double, (2,))))
+    for run, kinds in (("one", ["result", "result", "back"]), ("one", ["back"] * 3), ("two", ["result"] * 3)):
+        found: dict[int, Any] = {}
+
+        def say(kind: str, value: Any, found: dict[int, Any] = found) -> None:
+            found |= unpack_answers(value) if kind == "answers" else {}
+
+        asked = pack_message(Message(bundle.id, "work", work=work, run=run))
+        found |= unpack_answers(answer(asked, str(tmp_path), say))
+        assert [found[number].kind for number in range(3)] == kinds
+
+
+def test_withdrawn_work_is_not_begun(tmp_path: Path) -> None:
+    """What is under way ends; the rest fails at once, also what comes later."""
+    with HereExecutor(1) as executor:
+        under_way = executor.submit(wait_for_go, tmp_path)
+        waiting = executor.submit(double, 1)
+        assert await_that((tmp_path / "begun").exists)
+        executor.withdraw()
+        for future in (waiting, executor.submit(double, 2)):
+            with pytest.raises(WithdrawnError):
+                outcome(future)
+        assert not under_way.done()
+        (tmp_path / "go").touch()
+        assert outcome(under_way)
 
 
 def test_inputs_are_read_once_as_long_as_they_are_what_is_expected() -> None:

@@ -156,6 +156,17 @@ def test_worker_that_has_a_table(monkeypatch: pytest.MonkeyPatch, size: str, sho
     assert said()[0].startswith("never materialized")
 
 
+def test_time_that_a_table_waits_for_a_worker_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    table = Table(monkeypatch, ["x"])
+    table.take(TableStarted("x"))
+    for event, seconds in ((None, 50), (TablePlaced("x", "tcp://10.0.0.7:40001"), 3)):
+        table.take(*([event] if event else []))
+        now[0] += seconds
+        assert clock_text(seconds) in table.lines()[2]
+
+
 def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["daily_temperature_highs", "x"]
     header = {w: last_screen(names, [finished(n) for n in names], monkeypatch, w)[0].split() for w in (40, 80, 140)}

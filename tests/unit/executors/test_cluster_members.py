@@ -1,0 +1,56 @@
+"""Workers of a cluster as they come: what they are given first, and what is said of it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse_cli.executors.clusters import sending
+from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
+from lakehouse_cli.testing.executors import PATIENCE, double, outcome
+from tests.clusters.here import Here, HereExecutor
+
+
+@pytest.mark.parametrize("takes_long", [True, False])
+def test_code_that_takes_long_to_send_is_said(monkeypatch: pytest.MonkeyPatch, *, takes_long: bool) -> None:
+    """Once, with the number of workers; not where they have it at once."""
+    said: list[str] = []
+    is_said = threading.Event()
+
+    def say(kind: str, line: str) -> None:
+        said.append(f"{kind} {line}")
+        is_said.set()
+
+    class OnSlow(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def call(self, worker: str, key: str, message: bytes, resources: Any) -> None:
+                if takes_long and key.startswith("take "):
+                    given = worker, key, message, resources
+                    threading.Thread(target=self._take, args=given, daemon=True).start()
+                else:
+                    super().call(worker, key, message, resources)
+
+            def _take(self, *given: Any) -> None:
+                assert is_said.wait(PATIENCE)
+                super().call(*given)
+
+    monkeypatch.setattr(sending, "say_here", say)
+    monkeypatch.setattr(sending, "_SILENT_S", 0.3 if takes_long else PATIENCE)
+    with OnSlow() as executor:
+        assert outcome(executor.submit(double, 1)) == 2
+    assert said == (["stderr sending the project's code (0.0 MB) to 2 workers"] if takes_long else [])
+
+
+def test_files_of_a_bundle_are_not_written_to(tmp_path: Path) -> None:
+    """They are there for the runs to come, under the name of their content."""
+    bundle = Bundle(Bundle.of(None).prepare, files={"rates/one.txt": b"1", "code.py": b""})
+    for _ in range(2):
+        unpack(bundle.packed, tmp_path / "bundle")
+    found = {file.relative_to(tmp_path).as_posix(): file.stat() for file in tmp_path.glob("bundle/files/**/*.*")}
+    assert {name: oct(each.st_mode & 0o777) for name, each in found.items()} == {
+        "bundle/files/code.py": "0o444",
+        "bundle/files/rates/one.txt": "0o444",
+    }
