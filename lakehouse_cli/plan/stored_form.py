@@ -1,7 +1,7 @@
 """The form of a stored table, its format, options and columns, against the one that is declared now.
 
 CSV, JSON Lines and JSON are text: read with other options or as other types than it was written with, it is
-other values.
+other values. SQLite has no truth values and timestamps, and takes numbers and texts for those of a source.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def columns_changed(table: Table, manifest: Manifest) -> str:
         table: A computed table.
         manifest: Of what is stored.
     """
-    if table.columns is None or not table.format or form_of(table).typed:
+    before = manifest.recipe.storage if manifest.recipe is not None else ""
+    if table.columns is None or _has_types(table, before):
         return ""
     contract = manifest.recipe.contract if manifest.recipe is not None else None
     records = table.contract.records or ()
@@ -89,13 +90,33 @@ def columns_changed(table: Table, manifest: Manifest) -> str:
     now = [ColumnRecord(name, type_) for name, type_, _ in records]
     if stored == now:
         return ""
+    declared = {column.name: column.type for column in table.columns}
+    if not table.format:
+        return listed(list(_column_changes(types, {n: t for n, t in declared.items() if _is_taken(types.get(n), t)})))
     # Of tables that keep other columns, the manifest has the positions.
     if not table.options.get("header", True) and table.extra_columns != "keep":
         names = [column.name for column in stored]
         if names != [column.name for column in now]:
             return listed([message for message, _ in column_changes(stored, now)])
-    declared = {column.name: column.type for column in table.columns}
     return listed(list(_column_changes(types, declared)))
+
+
+def _has_types(table: Table, stored_as: str) -> bool:
+    """Whether what is stored has the types of its columns with it."""
+    return form_of(table).typed if table.format else _parts(stored_as)[0] != "sqlite"
+
+
+def _is_taken(before: str | None, now: ColumnType) -> bool:
+    """Whether SQLite takes the values of a type for truth values or timestamps; what it holds else it refuses."""
+    if before is None or now.id not in ("bool", "timestamp"):
+        return False
+    try:
+        was = parse_column_type(before)
+    except ColumnTypeError:
+        return False
+    if now.id == "bool":
+        return was.id != "bool"
+    return was.is_integer or was.is_float
 
 
 def _column_changes(before: Mapping[str, str], now: Mapping[str, ColumnType]) -> Iterator[str]:
@@ -134,7 +155,7 @@ def misread_partitions(
         now: What the table is `stored_as` by its declaration.
         recipe: The digest of what it would be made by now; empty where that is not known.
     """
-    if not table.format or form_of(table).typed:
+    if _has_types(table, now):
         return {}
     found = {}
     changes: dict[tuple[object, ...], str] = {}  # what many were made by, looked at once

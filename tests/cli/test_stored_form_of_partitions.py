@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from lakehouse_cli import Project
@@ -172,3 +174,40 @@ def test_child_waits_for_the_partitions_of_its_parent(folder: ProjectFolder, cli
     assert ran.code == 1
     assert "check `foreign_key`: 1 value of `id` is not in `parent.id`" in ran.err
     assert not (folder.path / "data/child.csv").exists()
+
+
+@pytest.mark.parametrize("partitions", ["", "partitions: [day], "])
+def test_numbers_and_texts_in_sqlite_are_not_read_as_other_values(
+    folder: ProjectFolder, cli: Cli, partitions: str
+) -> None:
+    columns = {"n": "int64", "f": "float64", "t": "string", "d": "date32"}
+    code = """
+    import datetime as dt
+    import pyarrow as pa
+
+    def numbers(raw: pa.Table) -> pa.Table:
+        return pa.table({"n": [1], "f": [1.5], "t": ["t"], "d": [dt.date(2024, 1, 1)]})
+    """
+    folder.write("data/raw/2024-01-01.csv", "id\n1\n")
+    top = "storages: {lite: {type: sqlite, root: lite.db, options: {epoch_unit: s}}, default: {root: data}}\n"
+
+    def declare(**changed: str) -> None:
+        declared = ", ".join(f'{name}: "{kind}"' for name, kind in (columns | changed).items())
+        tables = f"""
+        raw: {{kind: source, path: "raw/{{day}}", columns: {{id: string}}}}
+        numbers: {{storage: lite, {partitions}columns: {{{declared}}}, inputs: [raw]}}
+        """
+        folder.declare(tables, textwrap.dedent(code), top=top + "dimensions: {day: {every: day}}\n")
+
+    declare()
+    assert cli("run").code == 0
+    for name, kind in (("n", "bool"), ("t", "bool"), ("n", "timestamp[s]"), ("f", "timestamp[us]")):
+        declare(**{name: kind})
+        for command in (("show", "numbers"), ("sql", "select * from numbers"), ("check", "numbers")):
+            refused = cli(*command)
+            told = " ".join((refused.out + refused.err).split())
+            assert (refused.code, f"column `{name}` {columns[name]} → {kind}" in told) == (1, True), (name, kind, told)
+        with pytest.raises(StorageError, match="was stored in another way"):
+            Project.load(folder.path).read_arrow("numbers")
+    declare(n="float64", d="timestamp[s]")  # the same values
+    assert cli("show", "numbers").code == 0
