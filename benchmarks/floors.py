@@ -3,6 +3,7 @@
 - `imports`: a query by DuckDB alone, in a process that imports what any tool of this kind would first.
 - `pandas`: a transform alone, of a frame that no file was read for, beside pandas reading and writing files.
 - `groups`: an aggregate of as many rows by ten times the groups, by polars alone and by ours.
+- `rows`: an aggregate of three times the rows by as many groups, by ours.
 - `blocks`: rows inserted into a DuckDB file by DuckDB alone, and how much of its memory are blocks of that file.
 
 Peaks are of resident memory, whatever else the machine does.
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import projects
-from benchmarks.measuring import measure, paired
+from benchmarks.measuring import apart, measure, paired
 
 _IMPORTS = "import msgspec, pyarrow.compute, pyarrow.parquet, typer, yaml\n"
 _FRAME = """
@@ -76,6 +77,12 @@ connection.close()
 pathlib.Path("blocks.duckdb").unlink()
 """
 
+_RUN = ["lakehouse", "run", "--force", "--workers", "1"]
+_OURS = {
+    "ours, maxima": [*_RUN, "hottest"],
+    "ours, rows filtered by batches, and maxima": [*_RUN, "batches", "hottest"],
+}
+
 
 def imports() -> None:
     """Seconds with the imports, and without."""
@@ -104,22 +111,33 @@ def pandas() -> None:
 def groups() -> None:
     """Peaks by 69,450 groups, and by 694,450."""
     few = projects.streamed()
-    many = few.with_name("weather-by-many-days")
-    (many / "data").mkdir(parents=True, exist_ok=True)
-    for name in ("lakehouse.yaml", "transforms.py"):
-        (many / name).write_text((few / name).read_text())
-    if not (many / "data/observations.csv").exists():
-        projects.write_observations(many / "data/observations.csv", projects.ROWS, apart=6000)
+    many = _with_rows("weather-by-many-days", projects.ROWS, 6000)
     for folder in (few, many):
         (folder / "maxima.py").write_text(_MAXIMA)
-    run = ["lakehouse", "run", "--force", "--workers", "1"]
-    for what, command in {
-        "polars alone, maxima": [sys.executable, "maxima.py"],
-        "ours, maxima": [*run, "hottest"],
-        "ours, rows filtered by batches, and maxima": [*run, "batches", "hottest"],
-    }.items():
-        one, other = (measure(command, folder).peak_mb for folder in (few, many))
+    _compare({"polars alone, maxima": [sys.executable, "maxima.py"]} | _OURS, few, many)
+
+
+def rows() -> None:
+    """Peaks of 10^7 and 3 × 10^7 rows by as many groups."""
+    _compare(_OURS, projects.streamed(), _with_rows("weather-3-fold", 3 * projects.ROWS, 200))
+
+
+def _compare(commands: dict[str, list[str]], first: Path, second: Path) -> None:
+    for what, command in commands.items():
+        one, other = (measure(command, folder).peak_mb for folder in (first, second))
         print(f"{what}: {one:.0f} MB and {other:.0f} MB: {other - one:+.0f} MB, {other / one:.2f}", flush=True)
+
+
+def _with_rows(name: str, rows: int, every: int) -> Path:
+    """The project `streamed` with other rows, of which each station has one every so many seconds."""
+    first = projects.streamed()
+    folder = first.with_name(name)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for file in ("lakehouse.yaml", "transforms.py"):
+        (folder / file).write_text((first / file).read_text())
+    if not (folder / "data/observations.csv").exists():
+        apart(partial(projects.write_observations, folder / "data/observations.csv", rows, every))
+    return folder
 
 
 def blocks() -> None:
@@ -131,7 +149,13 @@ def blocks() -> None:
         print(f"{' '.join([f'{int(rows):,} rows', *limit])}: {peak:.0f} MB", flush=True)
 
 
-_PARTS: dict[str, Callable[[], None]] = {"imports": imports, "pandas": pandas, "groups": groups, "blocks": blocks}
+_PARTS: dict[str, Callable[[], None]] = {
+    "imports": imports,
+    "pandas": pandas,
+    "groups": groups,
+    "rows": rows,
+    "blocks": blocks,
+}
 
 if __name__ == "__main__":
     assert Path("benchmarks").is_dir(), "run it in the folder of the repository"

@@ -44,6 +44,8 @@ _PASSING = {
     "sum": slice(1),
     "abs": slice(1),
 }
+#: Texts that are as true or false as the numbers that SQLite makes of them.
+_TRUTHS = ("0", "1", "f", "false")
 #: Functions that compute with numbers.
 _COMPUTING = frozenset(("sum", "abs", "total", "avg", "round"))
 _NUMBERS = re.compile(
@@ -315,7 +317,12 @@ class _Judge:
 
     def _cast(self, node: Expression, values: Values) -> Values:
         if _NUMBER_TYPE.search(node.value) is None and _TEXT_TYPE.search(node.value):
-            return tuple(each.within("…") for each in values if each.kind == "moment") or (Value("text", "cast(…)"),)
+            # The text of a column of decimals keeps its collation, by which it is a number.
+            return tuple(
+                each.within("…" if each.kind == "moment" else "cast(… as text)")
+                for each in values
+                if each.kind == "moment" or (each.kind == "decimal" and each.is_column)
+            ) or (Value("text", "cast(…)"),)
         if "blob" in node.value or not node.value:
             return (Value("blob", "cast(…)"),)
         if not _NUMBER_TYPE.search(node.value) and not _NUMERIC_TYPE.match(node.value):
@@ -330,9 +337,9 @@ class _Judge:
         return (Value("number", "cast(…)", is_column=True),)
 
     def _truth(self, values: Iterable[Value], at: int) -> None:
-        """Note texts that stand for true or false."""
+        """Note texts that stand for true or false, but for those of which SQLite makes the number that is the same."""
         for each in values:
-            if each.kind in ("moment", "text", "blob"):
+            if each.kind in ("moment", "text", "blob") and not (each.is_literal and each.form in _TRUTHS):
                 message = f"takes {each.written} for true or false: SQLite makes a number of it"
                 self.found.append(Comparison(message, "compare it, or write `is not null`", at))
 

@@ -171,13 +171,17 @@ def _wrong_forms(message: str, one: Value, sign: str, other: Value) -> tuple[str
 
 
 def _wrong_number(message: str, one: Value, other: Value) -> tuple[str, str] | None:
+    if one.kind == "decimal" and not one.is_column:
+        digits = re.findall(r"\d+", one.type)[-1]
+        hint = f"write `cast({one.name} as real)` to compare a number, `printf('%.{digits}f', {one.name})` a text"
+        return f"{message}, a text: to SQLite it is one too, or less than any", hint
     if not other.is_literal:
-        if one.is_column or one.kind == "decimal" or (one.form and other.is_column):
+        if one.is_column or (one.form and other.is_column):
             return None
         return f"{message}, a text, which is more than any number to SQLite", f"write `cast({other.name} as integer)`"
     message += ", a text to SQLite"
     if one.kind == "bool":
         return None if one.is_column and other.form in ("0", "1") else (message, "write `true` or `false`")
-    if _NUMBER.fullmatch(other.form) and (one.is_column or one.kind == "decimal"):
+    if _NUMBER.fullmatch(other.form) and one.is_column:
         return None
     return message, "write a number"

@@ -18,9 +18,9 @@ from tests.conftest import Cli, ProjectFolder
 from tests.properties.made_sqlite_queries import COLUMNS, DECLARED, MACROS, OF_SQLITE, ROWS
 from tests.properties.made_typed_queries import QueryMaker
 
-#: More, and others, are drawn by hand: `LAKEHOUSE_QUERIES=500 LAKEHOUSE_SEED=2 pytest …`.
-_QUERIES = int(os.environ.get("LAKEHOUSE_QUERIES", "80"))
-_SEED = int(os.environ.get("LAKEHOUSE_SEED", "14"))
+#: More, and others, are drawn by hand: `DRAWN_QUERIES=500 DRAWN_SEED=2 pytest …`.
+_QUERIES = int(os.environ.get("DRAWN_QUERIES", "80"))
+_SEED = int(os.environ.get("DRAWN_SEED", "14"))
 #: Digits of floats, which may be added up in another order.
 _DIGITS = 9
 

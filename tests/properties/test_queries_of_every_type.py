@@ -18,9 +18,9 @@ from tests.conftest import Cli, ProjectFolder
 from tests.properties.made_typed_queries import COLUMNS, DECLARED, ROWS, QueryMaker
 from tests.servers.postgresql import PostgreSQL
 
-#: More, and others, are drawn by hand: `LAKEHOUSE_QUERIES=150 LAKEHOUSE_SEED=2 pytest …`.
-_QUERIES = int(os.environ.get("LAKEHOUSE_QUERIES", "40"))
-_SEED = int(os.environ.get("LAKEHOUSE_SEED", "14"))
+#: More, and others, are drawn by hand: `DRAWN_QUERIES=150 DRAWN_SEED=2 pytest …`.
+_QUERIES = int(os.environ.get("DRAWN_QUERIES", "40"))
+_SEED = int(os.environ.get("DRAWN_SEED", "14"))
 _STORAGES = {
     "csv": "{root: csv}",
     "parquet": "{root: parquet, format: parquet}",

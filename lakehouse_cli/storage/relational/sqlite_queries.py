@@ -133,7 +133,9 @@ class SQLiteQuery(QueryDialect):
         for position, (name, columns) in enumerate(self._names.items()):
             decimals = self._decimals[name]
             if decimals:
-                values = (f"CAST({quote(c)} AS REAL) AS {quote(c)}" if c in decimals else quote(c) for c in columns)
+                # A cast alone would keep the collation, by which a text that is made of a real was a number too.
+                real = "CAST({0} AS REAL) COLLATE BINARY AS {0}"
+                values = (real.format(quote(c)) if c in decimals else quote(c) for c in columns)
                 self.session.do(f"DROP VIEW temp.{quote(name)}")
                 self._view(name, f"SELECT {', '.join(values)} FROM temp.{quote(f'{self._within}_{position}')}")
 

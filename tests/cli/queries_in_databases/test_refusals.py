@@ -132,6 +132,7 @@ SEEN = """\
       tm: "time64[us]"
       ok: bool
       s: string
+      amt: "decimal128(10, 2)"
       took: "duration[s]"
       spent: "duration[ms]"
       bytes: binary
@@ -141,6 +142,7 @@ SEEN = """\
 
 SEC = "write '2024-01-01 00:00:00'"
 PARTS = "write `julianday(…)` for its days, `strftime('%Y', …)` for a part, or `date(…, '+1 day')`"
+DECIMAL = "write `cast(max(amt) as real)` to compare a number, `printf('%.2f', max(amt))` a text"
 #: Conditions that SQLite takes for others than they are, and what to write; nothing where it does not.
 COMPARISONS = [
     ("wall > '1970-01-01 00:00:00'", "write '1970-01-01 00:00:00.000000'"),
@@ -215,6 +217,15 @@ COMPARISONS = [
     ("coalesce(took, spent) is null or took + spent > 0", "bring both to one unit: `took * 1000`"),
     ("ok or 'true'", "compare it, or write `is not null`"),
     ("iif(s, 1, 0) = 1", "compare it, or write `is not null`"),
+    (
+        "cast(amt as text) >= '2024-01-31'",
+        "write `cast(cast(amt as text) as real)` to compare a number, `printf('%.2f', cast(amt as text))` a text",
+    ),
+    *(
+        (f"id in (select max(id) from seen having max(amt) {test})", DECIMAL)
+        for test in ("= '10'", "< s", "in (select s from seen)")
+    ),
+    ("amt = '10' and amt > s and amt || '' = s and cast(max(amt, 0) as text) = s and printf('%.2f', amt) = s", ""),
     ("bytes = 'a'", "write `x'…'` or `cast(… as blob)`"),
     ("sec = json_extract(s, '$.a')", "write `datetime(json_extract(…))`"),
     ("date(wall) = '2024-01-01' and datetime(sec) = sec and day > $since and wall >= day and sec <= wall", ""),

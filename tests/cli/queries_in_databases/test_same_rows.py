@@ -124,6 +124,8 @@ QUERIES = [
     ("select id from a where amt || '' = '10.00'", "", "refused"),
     ("select id from a where cast(amt as varchar) like '%.25'", "", "equal"),
     ("select id from a where length(cast(amt as varchar)) > 4", "", "refused"),
+    ("select max(cast(amt as text)) as s from a", "s: string", "refused"),
+    ("select max(id) as id from a group by ok having cast(max(amt) as real) = 100.25", "", "equal"),
     # Dates, times, truth values and others.
     ("select id, f from a", "id: int64, f: float64", "equal"),
     ("select id from (select max(f) over (order by id) as g, id from a) z where g >= 1", "", "equal"),
@@ -140,6 +142,7 @@ QUERIES = [
     ("select id from a x where day = (select max(day) from a y where y.s = x.s)", "", "equal"),
     ("select distinct day from a where day not in ('2024-01-01')", "day: date32", "equal"),
     ("select id from a where ok", "", "equal"),
+    ("select id from a where ok or 'f' or (ok and '1') or not ('false' or '1' or '0')", "", "equal"),
     ("select id, ok from a where ok = true or ok is null", "id: int64, ok: bool", "equal"),
     ("select id from a where not ok and n > 2", "", "equal"),
     ("select id from (select id from a where dur is not null order by dur, id limit 3) z", "", "equal"),
