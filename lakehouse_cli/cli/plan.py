@@ -43,11 +43,12 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
-    from lakehouse_cli.project.cluster_notes import with_bundle_note  # loaded by now, but for a shell that asks
+    from lakehouse_cli.project import cluster_notes  # loaded by now, but for a shell that asks
 
-    plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
+    request = replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of)
+    plan = project.planner.plan(request, only_shown=not cluster_notes.takes_bundle(project.planner))
     options.Current.plan = plan
-    render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
+    render(cluster_notes.with_bundle_note(project.planner, plan, always=settings.verbose), settings)
     project.planner.keep()
     return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 

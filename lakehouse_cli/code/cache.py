@@ -23,7 +23,7 @@ from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"
-_FORMAT = 16
+_FORMAT = 17
 # Beyond this many files, looking at all of them would take longer than reading those that matter.
 _MOST_FILES = 500
 _PACKAGE = "package "
@@ -45,6 +45,7 @@ class _Reading(Struct):
     packages: dict[str, str]
     modules: dict[str, _Module]
     fingerprints: dict[str, CodeFingerprint]
+    plain: dict[str, dict[str, str]]
 
 
 class CodeCache:
@@ -58,7 +59,8 @@ class CodeCache:
     Attributes:
         key: What the reading belongs to; None where there are too many files to keep one.
         modules: What `SourceReader` would read, by name; without their trees.
-        fingerprints: By the function's ``module:name``.
+        fingerprints: By the function's ``module:name``; those that were taken.
+        plain: The modules whose fingerprints may wait, as of `Fingerprinter.packages_of_plain`.
     """
 
     def __init__(self, folder: Path, files: Iterable[str], snapshot: CodeSnapshot) -> None:
@@ -67,34 +69,42 @@ class CodeCache:
         self.key = code_key(self._code, snapshot)
         self.modules: dict[str, ModuleSource] = {}
         self.fingerprints: dict[str, CodeFingerprint] = {}
+        self.plain: dict[str, dict[str, str]] = {}
         self._load()
 
     def _load(self) -> None:
         reading = None if self.key is None else kept(self._folder, _FOLDER, _FILE, _Reading)
         if reading is None or reading.key != self.key or not _same_packages(reading.packages):
             return
-        self.fingerprints = reading.fingerprints
+        self.fingerprints, self.plain = reading.fingerprints, reading.plain
         self.modules = {
             name: ModuleSource(name, self._folder / each.file, each.shown, each.functions, each.is_package)
             for name, each in reading.modules.items()
         }
 
     def keep(
-        self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint], files: Iterable[Path] = ()
+        self,
+        modules: Iterable[ModuleSource],
+        fingerprints: Mapping[str, CodeFingerprint],
+        plain: Mapping[str, dict[str, str]],
+        files: Iterable[Path] = (),
     ) -> None:
         """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody.
 
         Args:
             modules: What the tables' functions were found in.
             fingerprints: By the function's ``module:name``; those that cannot be determined are left out.
+            plain: As of `plain`.
             files: What else was read; code that is none of the project's files is not looked at the next time.
         """
         modules = list(modules)
         fingerprints = {ref: found for ref, found in fingerprints.items() if found.is_complete}
         inside = all(str(file) in self._code for file in (*files, *(module.file for module in modules)))
-        if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
+        known = fingerprints.keys() <= self.fingerprints.keys() and plain.keys() <= self.plain.keys()
+        if self.key is None or not inside or known:
             return
-        packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
+        versions = [*plain.values(), *(found.parts for found in fingerprints.values())]
+        packages = {name: v for each in versions for name, v in each.items() if name.startswith(_PACKAGE)}
         found = {
             module.name: _Module(
                 module.file.relative_to(self._folder).as_posix(),
@@ -104,8 +114,9 @@ class CodeCache:
             )
             for module in modules
         }
+        reading = _Reading(self.key, packages, found, fingerprints, dict(plain))
         with suppress(UnicodeEncodeError):
-            keep(self._folder, _FOLDER, _FILE, with_hash(_Reading(self.key, packages, found, fingerprints)))
+            keep(self._folder, _FOLDER, _FILE, with_hash(reading))
 
 
 def code_key(files: Iterable[str], snapshot: CodeSnapshot) -> str | None:

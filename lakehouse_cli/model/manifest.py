@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from operator import attrgetter
+from threading import Lock
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, field, to_builtins
@@ -287,13 +288,16 @@ class Manifest(Struct, frozen=True):
 
 # Recipes by the text of each in a manifest, and those whose text nobody has asked for yet.
 _known: dict[bytes, Recipe] = {}
-_to_encode: list[Recipe] = []
+_to_encode: list[Iterable[Recipe]] = []
+_encoding = Lock()
 
 
 def _encode_known() -> None:
-    with suppress(UnicodeEncodeError):  # the name of a file that is not UTF-8
-        _known.update([(_encode(each), each) for each in _to_encode])
-    _to_encode.clear()
+    with _encoding:  # recipes may be made as they are asked for, which is for one thread
+        for recipes in _to_encode:
+            with suppress(UnicodeEncodeError):  # the name of a file that is not UTF-8
+                _known.update([(_encode(each), each) for each in recipes])
+        _to_encode.clear()
 
 
 @contextmanager
@@ -302,7 +306,7 @@ def known_recipes(recipes: Iterable[Recipe]) -> Iterator[None]:
 
     Nearly all tables of a plan have the recipe that they would be made by now; in the first one there are no manifests.
     """
-    _to_encode.extend(recipes)
+    _to_encode.append(recipes)
     try:
         yield
     finally:

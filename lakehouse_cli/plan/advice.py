@@ -6,7 +6,6 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.config.scalars import flow_text
 from lakehouse_cli.config.uses import VARIABLE, file_problem
@@ -25,7 +24,7 @@ _LONGEST = 300
 
 def advice_for(
     table: Table,
-    code: CodeFingerprint | None,
+    reads: Sequence[OutsideRead],
     inputs: Collection[str],
     files: Collection[str],
     *,
@@ -35,7 +34,7 @@ def advice_for(
 
     Args:
         table: The table.
-        code: Of its transform; None where a version stands for it, and for a source.
+        reads: What its transform reads from outside.
         inputs: The tables that it is computed from.
         files: The files that it declares to use.
         has_paths: Whether its transform is given paths, which what it opens may be.
@@ -43,9 +42,8 @@ def advice_for(
     # An empty map says that nothing beside the inputs counts, an empty list the same of files or variables.
     if table.kind == "source" or table.version is not None or table.refresh is not None or table.uses == Uses():
         return None
-    reads = code.reads if code is not None else ()
     if has_paths:
-        reads = tuple(read for read in reads if read.name or read.kind not in ("file", "pattern"))
+        reads = [read for read in reads if read.name or read.kind not in ("file", "pattern")]
     undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
     if undeclared:
         return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"

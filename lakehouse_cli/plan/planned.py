@@ -41,7 +41,7 @@ class PlannedTable(Struct, frozen=True):
         schema_change: What the change of its contract means to readers; None where it did not change, or where it
             is not known before it is computed.
         state: What is stored now.
-        recipe: How it would be made; None for a source.
+        recipe: How it would be made; None for a source, and where nothing is stored and the plan is only shown.
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.

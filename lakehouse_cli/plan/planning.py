@@ -69,6 +69,7 @@ def make_plan(
     check_codes: Mapping[str, Mapping[str, str]] = {},
     replayed: Mapping[str, str] = {},
     partitions: PartitionPlanner | None = None,
+    only_shown: bool = False,
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -86,6 +87,7 @@ def make_plan(
         check_codes: Hashes of the code of functions in checks, by table and check.
         replayed: The tables that run so that what was put aside of them is judged again: names of their quarantines.
         partitions: Plans the partitions of tables that have some; None where no table has.
+        only_shown: Whether nobody will run it: then no recipe is asked for to which none that is stored is compared.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -105,7 +107,8 @@ def make_plan(
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
         codes = check_codes.get(name, {})
         reasons = (*reasons, *replay_reasons(name, replayed))
-        planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        recipe = recipes[name] if not only_shown or states[name].manifest is not None else None
+        planned = _planned_computed(project, graph, name, states, recipe, running, failing, force, now, reasons)
         return _waiting(planned, waiting) or _with_checks(planned, graph, states, running, codes, now)
 
     for name in tables_of_interest(graph, selection):
@@ -223,7 +226,7 @@ def _planned_computed(
     graph: AssetGraph,
     name: str,
     states: Mapping[str, TableState],
-    recipe: Recipe,
+    recipe: Recipe | None,
     running: Collection[str],
     failing: Mapping[str, str],
     force: bool,
@@ -262,7 +265,7 @@ def _planned_computed(
         inputs,
         "run" if reasons else "skip",
         reasons,
-        schema_change(state.manifest, recipe) if reasons and state.manifest is not None else None,
+        schema_change(state.manifest, recipe) if reasons and state.manifest and recipe else None,
         state,
         recipe,
         refused,
@@ -412,7 +415,7 @@ def _own_reasons(
     table: Table,
     state: TableState,
     as_stored: Mapping[str, TableState],
-    recipe: Recipe,
+    recipe: Recipe | None,
     made: Iterable[Reason],
     now: datetime,
 ) -> Iterator[Reason]:
@@ -429,14 +432,14 @@ def _run_reasons(
     inputs: tuple[str, ...],
     state: TableState,
     as_stored: Mapping[str, TableState],
-    recipe: Recipe,
+    recipe: Recipe | None,
     force: bool,
     now: datetime,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
     made: Iterable[Reason] = ()
-    if manifest is not None:
+    if manifest is not None and recipe is not None:
         made = recipe_reasons(table.function.name if table.function is not None else table.name, manifest, recipe)
     yield from _own_reasons(table, state, as_stored, recipe, made, now)
     upstream = [name for name in inputs if name not in as_stored]

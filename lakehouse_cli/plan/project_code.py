@@ -29,6 +29,7 @@ from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
     from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
+    from lakehouse_cli.code.fingerprints.value import OutsideRead
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.plan.queries import QueryCode
 
@@ -68,6 +69,8 @@ class ProjectCode:
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
+        self._plain: dict[str, dict[str, str] | None] = {**self._cache.plain}
+        self._waiting: set[str] = set()
         self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
         spec, misnamed = take_dimensions(spec, self._source)
@@ -156,6 +159,11 @@ class ProjectCode:
             return query_fingerprint(table, self._queries.version if self._queries is not None else None)
         return None if table.function is None else self._fingerprint(table.function)
 
+    def reads(self, table: Table) -> tuple[OutsideRead, ...]:
+        """What a table's transform reads from outside; raises what `of` does."""
+        code = None if table.name in self._waiting else self.of(table)
+        return () if code is None else code.reads
+
     @property
     def anything_reads(self) -> bool:
         """Whether code that was read so far reads from outside."""
@@ -195,20 +203,41 @@ class ProjectCode:
                     found.setdefault(table.name, {})[check.name] = code.hash
         return found
 
-    def read(self, tables: Iterable[Table]) -> None:
+    def read(self, tables: Iterable[Table], *, may_wait: bool = False) -> bool:
         """Take the fingerprints of tables' transforms, so that `of` knows them.
+
+        Args:
+            tables: The tables.
+            may_wait: Whether those that find nothing to be reported may be taken when `of` is asked for them.
+
+        Returns:
+            Whether any is yet to be taken.
 
         Raises:
             ProjectError: Modules that they reach cannot be read or parsed; each once, however many reach it.
         """
         problems: dict[tuple[str, Location | None], Problem] = {}
+        tables = tuple(tables)
+        waiting = {table.name for table in tables if self._may_wait(table)} if may_wait else set()
+        self._waiting |= waiting
         for table in tables:
+            if table.name in waiting:
+                continue
             try:
                 self.of(table)
             except ProjectError as error:
                 problems.update({(problem.message, problem.location): problem for problem in error.problems})
         if problems:
             raise ProjectError(in_order(problems.values(), self.spec.file.name))
+        return bool(waiting)
+
+    def _may_wait(self, table: Table) -> bool:
+        function = table.function
+        if function is None or f"{function.module}:{function.name}" in self._fingerprints:
+            return False
+        if function.module not in self._plain:
+            self._plain[function.module] = self._fingerprinter.packages_of_plain(function.module)
+        return self._plain[function.module] is not None
 
     def missing_packages(self) -> list[Problem]:
         """What is wrong with what the transforms' modules import at their top; raises as `missing_imports`."""
@@ -261,7 +290,8 @@ class ProjectCode:
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()
-        self._cache.keep(self._source.modules, self._fingerprints, read)
+        plain = {module: packages for module, packages in self._plain.items() if packages is not None}
+        self._cache.keep(self._source.modules, self._fingerprints, plain, read)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
         ref = f"{function.module}:{function.name}"  # its own text, several times for each table

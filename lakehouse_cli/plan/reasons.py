@@ -27,13 +27,13 @@ _SHOWN = 48
 _NAMED_FILES = 2
 
 
-def data_reasons(table: Table, state: TableState, now: Recipe) -> Iterator[Reason]:
+def data_reasons(table: Table, state: TableState, now: Recipe | None) -> Iterator[Reason]:
     """What speaks against the stored data themselves; where they would be by other options, they may never have been.
 
     Args:
         table: What is stored.
         state: How it is stored.
-        now: How it would be made.
+        now: How it would be made; it may be None where there is no manifest.
     """
     manifest = state.manifest
     trouble = state.manifest_trouble

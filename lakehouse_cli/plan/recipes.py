@@ -77,6 +77,34 @@ def recipe_of(
     )
 
 
+class Recipes(Mapping[str, Recipe]):
+    """Recipes of computed tables, each made when it is first asked for.
+
+    Args:
+        names: Of the tables.
+        make: Makes the recipe of one.
+    """
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], Recipe]) -> None:
+        self._made: dict[str, Recipe | None] = dict.fromkeys(names)
+        self._make = make
+
+    def __getitem__(self, name: str) -> Recipe:
+        found = self._made[name]
+        if found is None:
+            found = self._made[name] = self._make(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
 def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) -> tuple[str, ...]:
     """Which table goes into which parameter; of a partitioned table, also which partitions of it."""
     edges = graph.inputs.get(table.name, ())

@@ -13,6 +13,11 @@ from lakehouse_cli.text.terminal import size_text
 _SHOWN = 3
 
 
+def takes_bundle(planner: Planner) -> bool:
+    """Whether the project is computed by a cluster, to which code is sent by the recipes of its tables."""
+    return planner.spec.executor in CLUSTERS
+
+
 def with_bundle_note(planner: Planner, plan: Plan, *, always: bool) -> Plan:
     """A plan with a note on the code that is sent to each worker of a cluster.
 
@@ -21,7 +26,7 @@ def with_bundle_note(planner: Planner, plan: Plan, *, always: bool) -> Plan:
         plan: What is to be done.
         always: Whether also where that is little.
     """
-    if planner.spec.executor not in CLUSTERS or not plan.runs:
+    if not takes_bundle(planner) or not plan.runs:
         return plan
     from lakehouse_cli.executors.clusters.bundle import LARGE, TOO_LARGE
     from lakehouse_cli.runner.cluster_setup import ClusterNeeds, files_of

@@ -61,18 +61,18 @@ def _advice_on_code(
     files: Collection[str],
     shared: Mapping[str, str],
 ) -> tuple[str, ...]:
-    code = project.of(table)
+    found = project.reads(table)
     engine = project.unordered_type(table)
     unordered = None if table.key or table.order_by else engine
     random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
-    if inputs and (code is None or not code.reads) and not random and unordered is None:
+    if inputs and not found and not random and unordered is None:
         return ()  # nearly every table of a plan
     from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
     has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
-    reads = () if code is None or table.order_by or engine is not None else code.reads
+    reads = () if table.order_by or engine is not None else found
     order = not_reproducible(table, random, unordered, reads)
-    notes = (advice_for(table, code, inputs, files, has_paths=has_paths), shared.get(table.name), order)
+    notes = (advice_for(table, found, inputs, files, has_paths=has_paths), shared.get(table.name), order)
     return tuple(each for each in notes if each is not None)
 
 
@@ -80,7 +80,7 @@ def shared_connections(code: ProjectCode, tables: Iterable[Table]) -> Mapping[st
     """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
     if not code.anything_reads:
         return {}
-    reads = [(table.name, found.reads) for table in tables if (found := code.of(table)) is not None and found.reads]
+    reads = [(table.name, found) for table in tables if (found := code.reads(table))]
     names = [name for name, found in reads if any(read.kind == "duckdb" for read in found)]
     if len(names) < 2 or code.executor != "threads":
         return {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,20 @@ from lakehouse_cli.config.loading import no_collection
 from lakehouse_cli.errors import LakehouseError, ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.model.manifest import Recipe
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.project_params import NOTHING
-from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
+from lakehouse_cli.plan.recipes import Recipes, reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
-from lakehouse_cli.plan.uses import UsedContent
+from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.project.masked_plan import masked_plan
 from lakehouse_cli.project.partitions import (
     ALL_PARTITIONS,
     Asked,
@@ -36,7 +38,6 @@ from lakehouse_cli.project.partitions import (
     check_chosen,
     concerned,
     left_unfinished,
-    masked_unit,
     partition_planner,
     with_cost,
     with_unfinished,
@@ -48,7 +49,7 @@ from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
-from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
+from lakehouse_cli.text.redaction import Mask, mask_of, masked, unmasked
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
@@ -232,8 +233,13 @@ class Planner:
         return self.code
 
     @no_collection()
-    def plan(self, request: RunRequest) -> Plan:
-        """What a run would do; see `Project.plan`."""
+    def plan(self, request: RunRequest, *, only_shown: bool = False) -> Plan:
+        """What a run would do; see `Project.plan`.
+
+        Args:
+            request: What is asked for.
+            only_shown: Whether nobody will run it, as of `make_plan`.
+        """
         self.code_anew()
         with self.connected():
             asked = asked_partitions(request, self.spec.dimensions)
@@ -248,10 +254,12 @@ class Planner:
             self.code = self.code.with_former_params(again)
             check_selected(replayed, chosen.names)
             chosen = concerned(chosen, asked, self.code.graph.tables)
-            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
+            narrowing = {"replayed": replayed, "asked": asked, "only_shown": only_shown}
+            plan = self._plan(chosen, request.defer, force=request.force, **narrowing)
             check_chosen(plan, asked)
             plan = replace(plan, left=left_unfinished(plan, asked, unfinished))
-            return _masked_plan(with_cost(plan, self._partition_durations, self._workers), self.mask)
+            plan = with_cost(plan, self._partition_durations, self._workers)
+            return masked_plan(plan, self.mask)
 
     def _partition_durations(self) -> Mapping[str, float]:
         from lakehouse_cli.runs.history import reading as history  # not loaded where no partition is due
@@ -272,22 +280,31 @@ class Planner:
         code, storages, content = self.code, self.spec.storages, UsedContent(self.code.folder)
         tables = [table for table in self.spec.tables.values() if table.kind == "computed"]
         code.read(tables)
-        links = self._links(tables)
+        used = {table.name: content.of(table) for table in tables}
+        recipes = self._recipes(code.computation, used, self._links(tables))
 
-        def of(table: Table) -> str:
-            recipe = recipe_of(
-                code.graph,
-                table,
-                code.computation(table),
-                storages[table.storage],
-                content.of(table),
-                links.get(table.name, ()),
-            )
-            sources = (self.spec.tables[name] for name in code.graph.upstream(table.name))
-            reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
-            return recipe_hash(recipe, reading)
+        def of(name: str) -> str:
+            sources = (self.spec.tables[each] for each in code.graph.upstream(name))
+            stored = ((each, stored_as(each, storages[each.storage])) for each in sources if each.kind == "source")
+            return recipe_hash(recipes[name], [reading_of(each, None, form) for each, form in stored])
 
-        return {table.name: of(table) for table in tables}
+        return {name: of(name) for name in recipes}
+
+    def _recipes(
+        self,
+        computation: Callable[[Table], Computation | None],
+        used: Mapping[str, Used | None],
+        links: Mapping[str, tuple[Link | None, ...]],
+    ) -> Recipes:
+        """The recipes of computed tables, given how these are computed, what they use and what partitions get."""
+        graph, specs = self.code.graph, self.spec.storages
+
+        def make(name: str) -> Recipe:
+            table = graph.tables[name]
+            storage = specs[table.storage]
+            return recipe_of(graph, table, computation(table), storage, used[name], links.get(name, ()))
+
+        return Recipes(used, make)
 
     def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
         """What the partitions of tables get of each input, by table; those without partitions are left out."""
@@ -330,27 +347,19 @@ class Planner:
         replayed: Mapping[str, str] = {},
         asked: Asked = ALL_PARTITIONS,
         remembering: bool = False,
+        only_shown: bool = False,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
         chosen = _with_siblings(here.graph, chosen)
         tables = [here.tables[name] for name in chosen.names if here.tables[name].kind == "computed"]
-        code.read(tables)
+        links = self._links(tables)
+        only_shown = code.read(tables, may_wait=only_shown and not links)
         content = UsedContent(code.folder)
         used = {table.name: content.of(table) for table in tables}
-        engines: dict[str, DatabaseEngine] = {}
-        links = self._links(tables)
-        recipes = {
-            table.name: recipe_of(
-                here.graph,
-                table,
-                self._computation(table, engines),
-                here.specs[table.storage],
-                used[table.name],
-                links.get(table.name, ()),
-            )
-            for table in tables
-        }
+        recipes: Mapping[str, Recipe] = self._recipes(partial(self._computation, engines={}), used, links)
+        if not only_shown:
+            recipes = dict(recipes)
         names = tables_of_interest(here.graph, chosen)
         by_partition: Collection[str] = ()
         if links:
@@ -386,6 +395,7 @@ class Planner:
             check_codes=code.check_codes(here.tables[name] for name in names),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
             partitions=partition_planner(here.graph, self.spec.dimensions, links, snapshot, now, asked, force=force),
+            only_shown=only_shown,
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))
@@ -427,24 +437,3 @@ def names_in_state(state: str, plan: Plan) -> set[str]:
         runs = ((t, t.state) for t in plan.runs if t.state is not None)
         return {t.name for t, state in runs if (not state.exists if t.partitions else state.manifest is None)}
     return {t.name for t in plan.runs if not t.conditional}
-
-
-def _masked_plan(plan: Plan, mask: Mask) -> Plan:
-    """A plan without the values of variables."""
-    if mask is unmasked:
-        return plan
-    return replace(
-        plan,
-        tables=tuple(_masked(table, mask) for table in plan.tables),
-        notes=masked(plan.notes, mask),
-        out_of_reach={name: masked_error(error, mask) for name, error in plan.out_of_reach.items()},
-    )
-
-
-def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
-    refused = None if planned.refused is None else masked_error(planned.refused, mask)
-    reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
-    notes = masked(planned.notes, mask)
-    uri = mask.location(planned.uri)
-    planned = replace(planned, reasons=reasons, refused=refused, notes=notes, would_fail=would_fail, uri=uri)
-    return replace(planned, partitions=tuple(masked_unit(each, mask) for each in planned.partitions))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from lakehouse_cli import Project
+from lakehouse_cli.project.run_request import RunRequest
 from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import reasons
 from tests.conftest import Cli, ProjectFolder
@@ -309,3 +312,62 @@ def test_plan_keeps_what_it_read_and_changes_nothing_else(project: ProjectFolder
     assert {"code.json", "tables-default.json"} <= {path.name for path in cache.iterdir()}
     assert cli("plan").out == shown
     assert files() == before
+
+
+def test_code_of_what_was_never_stored_is_compared_once_it_is(project: ProjectFolder, cli: Cli) -> None:
+    code = project.path / ".lakehouse/cache/code.json"
+    for _ in range(2):  # the second time, the code as it was kept
+        assert cli("plan", "-o", "json").json == Project.load(project.path).plan().to_json()
+        assert b'"fingerprints":{}' in code.read_bytes()
+    assert cli("run").code == 0
+    assert b'"fingerprints":{}' not in code.read_bytes()
+    assert cli("plan", "--exit-code").code == 0
+    project.edit("lakehouse.yaml", "tables:", "tables:\n  more: {function: totals}")
+    project.edit("transforms.py", '"sum"', '"max"')
+    assert reasons(cli) == {
+        "more": [("never_materialized", "never materialized")],
+        "totals": [("function_changed", "`totals` changed (transforms.py)")],
+        "best": [("upstream_runs", "`totals` runs")],
+    }
+
+
+def test_a_plan_to_run_has_all_recipes_also_after_one_to_show(project: ProjectFolder) -> None:
+    planner = Project.load(project.path).planner
+    shown = planner.plan(RunRequest(), only_shown=True)
+    assert [table.recipe for table in shown.runs] == [None, None]
+    to_run = planner.plan(RunRequest())
+    assert [bool(table.recipe and table.recipe.code) for table in to_run.runs] == [True, True]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_wrong_with_code_is_said_before_anything_is_stored(
+    project: ProjectFolder, cli: Cli, kept: bool
+) -> None:
+    project.write("helpers.py", "def tidy(frame): return frame\n")
+    project.add("transforms.py", "\n\ndef late(totals):\n    from helpers import tidy\n    return tidy(totals)\n")
+    project.edit("lakehouse.yaml", "tables:", "tables:\n  late: {}")
+    if kept:
+        assert cli("plan").code == 0
+    project.write("helpers.py", "LIMIT = open('limit.txt').read()\ndef tidy(frame): return frame[:int(LIMIT)]\n")
+    assert "`late` opens `limit.txt`" in cli("plan").out
+    project.write("helpers.py", "def tidy(")
+    ran = cli("plan")
+    assert (ran.code, "syntax error in helpers.py" in ran.err) == (3, True)
+
+
+def test_code_is_read_again_once_a_package_is_another(
+    project: ProjectFolder, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "installed"
+    (installed / "tooling-1.dist-info").mkdir(parents=True)
+    (installed / "tooling-1.dist-info/METADATA").write_text("Name: tooling\nVersion: 1\n", encoding="utf-8")
+    (installed / "tooling-1.dist-info/RECORD").write_text("tooling/__init__.py,,\n", encoding="utf-8")
+    (installed / "tooling").mkdir()
+    (installed / "tooling/__init__.py").touch()
+    (installed / "tooling/sizes.py").write_text("def size(", encoding="utf-8")
+    monkeypatch.syspath_prepend(installed)
+    project.edit("transforms.py", "import pandas as pd", "import pandas as pd\nimport tooling")
+    project.edit("transforms.py", "return orders.", "return tooling.sizes.size(orders).")
+    assert cli("plan").code == 0
+    shutil.rmtree(installed / "tooling-1.dist-info")  # it is the user's own by now, and followed
+    assert (cli("plan").code, "syntax error in" in cli("plan").err) == (3, True)

@@ -73,6 +73,11 @@ def test_fast_commands(project: ProjectFolder) -> None:
     assert loaded(*FAST.split(), "&&", "schema") & SLOW == set()
 
 
+def test_code_of_what_was_never_stored_is_read_once(project: ProjectFolder) -> None:
+    reading = {"ast", "lakehouse_cli.code.fingerprints.fingerprint"}
+    assert [loaded("plan") & reading for _ in range(2)] == [reading, {"ast"}]
+
+
 def test_help_loads_no_command(tmp_path: Path) -> None:
     names = loaded("--help")
     assert not {f"lakehouse_cli.cli.{name}" for name in NAMES} & names

@@ -16,6 +16,7 @@ from lakehouse_cli.code.fingerprints.module_code import Event, ModuleCode, Piece
 from lakehouse_cli.code.fingerprints.modules import digest
 from lakehouse_cli.code.fingerprints.outside_reads import changes_name, reads_in, reads_of
 from lakehouse_cli.code.fingerprints.parts import Part, digest_of, value_of_acting
+from lakehouse_cli.code.fingerprints.postponement import packages_of_plain
 from lakehouse_cli.code.fingerprints.resolution import BELOW, Landing, Name, Resolver
 from lakehouse_cli.code.fingerprints.unreadable_imports import UnreadableImports
 from lakehouse_cli.code.fingerprints.value import (
@@ -63,6 +64,17 @@ class Fingerprinter:
         """
         return self._module(ref.module).fingerprint(ref.name)
 
+    @cached_method
+    def packages_of_plain(self, module: str) -> dict[str, str] | None:
+        """The packages that a transform module imports, if the fingerprints of its functions may wait; else None.
+
+        They may where taking them finds nothing that is to be reported, as `postponement` has it.
+        """
+        try:
+            return self._module(module).packages_of_plain(self._reader.module(module).functions)
+        except SourceError:
+            return None
+
     def missing_imports(self, module: str) -> Mapping[str, Location]:
         """The packages without which a transform module cannot be imported, and where each is asked for.
 
@@ -107,6 +119,13 @@ class _TransformModule:
                 self._acting.setdefault(name, []).extend(pieces)
         self._statements = {code.name: part for code in self._imported if (part := self._statements_of(code))}
         self._unreadable = UnreadableImports(resolver, self._imported)
+
+    def packages_of_plain(self, names: Iterable[str]) -> dict[str, str] | None:
+        """As of `Fingerprinter`, for functions of these names."""
+        code = self._resolver.code(self._module)
+        if code is None or any(name not in code.entries for name in names):
+            return None
+        return packages_of_plain(self._resolver, self._imported)
 
     def fingerprint(self, name: str) -> CodeFingerprint:
         landing = self._resolver.follow(self._module, (name,), outside=True)

@@ -14,6 +14,8 @@ Target = tuple[str, Import, str]
 
 # Attributes that lead to any module: to the names of the one a function or frame is from, to classes derived elsewhere.
 ANYWHERE = frozenset(("__globals__", "__subclasses__", "f_globals", "f_locals"))
+# Functions that import a module by its name.
+IMPORTERS = ("import_module", "__import__")
 
 
 class Reference(NamedTuple):

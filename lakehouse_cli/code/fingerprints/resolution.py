@@ -98,6 +98,8 @@ _UNKNOWN = (
     "builtins.exec",
     "builtins.eval",
 )
+#: Packages that have some of these; but for pandas', which goes by a name of its own.
+LEADING_ANYWHERE = frozenset(each.partition(".")[0] for each in _UNKNOWN) - {"pandas"}
 _HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
 _DYNAMIC = frozenset(("globals", "exec", "eval", "vars", "locals"))
 # What looks for names in the module it is called from: replacement scans, expressions given as text.

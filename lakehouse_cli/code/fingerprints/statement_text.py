@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from lakehouse_cli.code.fingerprints.node_fields import FIXED, bound_by, counted_fields, meaning
-from lakehouse_cli.code.fingerprints.references import ANYWHERE, Import, Names, Reading, Reference
+from lakehouse_cli.code.fingerprints.references import ANYWHERE, IMPORTERS, Import, Names, Reading, Reference
 from lakehouse_cli.code.source import last_name
 
 EAGER = 1
@@ -35,7 +35,6 @@ _TEXT_READERS = frozenset(
     )
 )
 _NOTED = _TEXT_READERS | ANYWHERE
-_IMPORTERS = ("import_module", "__import__")
 
 
 def read_statement(nodes: Sequence[ast.stmt | ast.expr], names: Names) -> Reading:
@@ -246,7 +245,7 @@ class _Walk:
         for keyword in reversed(node.keywords):
             stack += [(keyword.value, scope, inner), f"{keyword.arg or '**'}="]
         stack += [(argument, scope, inner) for argument in reversed(node.args)]
-        if last_name(func) in _IMPORTERS and self._imports_by_name(node, scope, flags):
+        if last_name(func) in IMPORTERS and self._imports_by_name(node, scope, flags):
             return
         stack.append((func, scope, inner))
 
