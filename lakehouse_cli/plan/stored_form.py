@@ -107,16 +107,16 @@ def _has_types(table: Table, stored_as: str) -> bool:
 
 
 def _is_taken(before: str | None, now: ColumnType) -> bool:
-    """Whether SQLite takes the values of a type for truth values or timestamps; what it holds else it refuses."""
-    if before is None or now.id not in ("bool", "timestamp"):
+    """Whether SQLite takes values for those of another type; what else it holds it refuses, or gives exactly."""
+    if before is None or now.id not in ("bool", "timestamp", "string", "dictionary"):
         return False
     try:
         was = parse_column_type(before)
     except ColumnTypeError:
         return False
-    if now.id == "bool":
-        return was.id != "bool"
-    return was.is_integer or was.is_float
+    if now.id == "timestamp":
+        return was.is_integer or was.is_float
+    return was.id != "bool" if now.id == "bool" else was.id not in ("string", "dictionary")
 
 
 def _column_changes(before: Mapping[str, str], now: Mapping[str, ColumnType]) -> Iterator[str]:

@@ -180,13 +180,14 @@ def test_child_waits_for_the_partitions_of_its_parent(folder: ProjectFolder, cli
 def test_numbers_and_texts_in_sqlite_are_not_read_as_other_values(
     folder: ProjectFolder, cli: Cli, partitions: str
 ) -> None:
-    columns = {"n": "int64", "f": "float64", "t": "string", "d": "date32"}
+    columns = {"n": "int64", "f": "float64", "t": "string", "d": "date32", "c": "decimal128(3, 2)"}
     code = """
     import datetime as dt
+    from decimal import Decimal
     import pyarrow as pa
 
     def numbers(raw: pa.Table) -> pa.Table:
-        return pa.table({"n": [1], "f": [1.5], "t": ["t"], "d": [dt.date(2024, 1, 1)]})
+        return pa.table({"n": [1], "f": [1.5], "t": ["t"], "d": [dt.date(2024, 1, 1)], "c": [Decimal("1.50")]})
     """
     folder.write("data/raw/2024-01-01.csv", "id\n1\n")
     top = "storages: {lite: {type: sqlite, root: lite.db, options: {epoch_unit: s}}, default: {root: data}}\n"
@@ -201,7 +202,8 @@ def test_numbers_and_texts_in_sqlite_are_not_read_as_other_values(
 
     declare()
     assert cli("run").code == 0
-    for name, kind in (("n", "bool"), ("t", "bool"), ("n", "timestamp[s]"), ("f", "timestamp[us]")):
+    changes = [("n", "bool"), ("t", "bool"), ("n", "timestamp[s]"), ("f", "timestamp[us]"), ("d", "string")]
+    for name, kind in [*changes, ("c", "string"), ("c", "dictionary<string>")]:
         declare(**{name: kind})
         for command in (("show", "numbers"), ("sql", "select * from numbers"), ("check", "numbers")):
             refused = cli(*command)
@@ -209,5 +211,5 @@ def test_numbers_and_texts_in_sqlite_are_not_read_as_other_values(
             assert (refused.code, f"column `{name}` {columns[name]} → {kind}" in told) == (1, True), (name, kind, told)
         with pytest.raises(StorageError, match="was stored in another way"):
             Project.load(folder.path).read_arrow("numbers")
-    declare(n="float64", d="timestamp[s]")  # the same values
+    declare(n="float64", d="timestamp[s]", c="float64", t="dictionary<string>")  # the same values
     assert cli("show", "numbers").code == 0

@@ -25,6 +25,8 @@ def stored() -> pa.Table:
 """
 COLUMNS = {"n": "int64", "f": "float64", "t": "string", "b": "bool", "d": "date32", "m": "timestamp[us]"}
 TYPES = (*COLUMNS.values(), "int32", "decimal128(12, 2)", "timestamp[s]", "timestamp[us, tz=Asia/Tokyo]")
+# Those that hold the same values.
+ALIKE = {"n": "int32", "m": "timestamp[s]", "t": "dictionary<string>"}
 CSV = (
     *("null_values: ['1']", "delimiter: ';'", "decimal: ','", "true_values: ['false']", "date_format: '%d/%m/%Y'"),
     *("epoch_unit: s", "thousands: ','", "percent: number", "header: false", "skip_rows: 1", "encoding: utf-16"),
@@ -32,15 +34,13 @@ CSV = (
 OPTIONS = {"csv": CSV, "jsonl": ("epoch_unit: ms", "compression: gzip"), "parquet": (), "sqlite": ()}
 
 
-def as_text(value: object) -> object:
-    """Numbers as numbers; moments and days as their text."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None).isoformat(" ").removesuffix(" 00:00:00")
+def of_any_type(value: object) -> object:
+    """Numbers are equal in all types of numbers, and a day is its midnight; else values are of one kind."""
     if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str):  # of a moment, in the digits that a database keeps
-        return value.removesuffix(".000000")
-    return (type(value) is bool, float(value)) if isinstance(value, int | float | Decimal) else value
+        return "moment", value.isoformat() if isinstance(value, datetime) else f"{value.isoformat()}T00:00:00"
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return "number", float(value)
+    return type(value).__name__, value
 
 
 @pytest.mark.parametrize("form", OPTIONS)
@@ -49,7 +49,7 @@ def test_edited_declarations(folder: ProjectFolder, cli: Cli, form: str) -> None
     place = (
         "type: sqlite, root: lite.db, options: {epoch_unit: s}" if form == "sqlite" else f"root: data, format: {form}"
     )
-    read = 0
+    read = edited = 0
 
     def declare(columns: dict[str, str], options: str) -> None:
         declared = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
@@ -60,19 +60,23 @@ def test_edited_declarations(folder: ProjectFolder, cli: Cli, form: str) -> None
     declare(COLUMNS, "")
     assert cli("run").code == 0, cli("run").err
     before = [
-        {name: as_text(value) for name, value in row.items()} for row in Project.load().read_arrow("stored").to_pylist()
+        {name: of_any_type(value) for name, value in row.items()}
+        for row in Project.load().read_arrow("stored").to_pylist()
     ]
     for _ in range(80):
         names = drawn.sample(list(COLUMNS), drawn.randint(3, 6))
         columns = {name: COLUMNS[name] for name in names}
-        columns[names[0]] = drawn.choice((columns[names[0]], drawn.choice(TYPES)))
-        declare(columns, drawn.choice(("", "", *OPTIONS[form])))
+        first = names[0]
+        columns[first] = drawn.choice((COLUMNS[first], ALIKE.get(first, COLUMNS[first]), drawn.choice(TYPES)))
+        declare(columns, drawn.choice(("", drawn.choice(("", *OPTIONS[form])))))
         try:
             rows = Project.load().read_arrow("stored").to_pylist()
         except LakehouseError:
             continue
         read += 1
-        found = [{name: as_text(value) for name, value in row.items()} for row in rows]
+        edited += columns[first] != COLUMNS[first]
+        found = [{name: of_any_type(value) for name, value in row.items()} for row in rows]
         assert found == [{name: row[name] for name in names} for row in before], folder.read("lakehouse.yaml")
     assert read > 3
+    assert edited
     sys.modules.pop("transforms", None)
