@@ -18,6 +18,7 @@ KINDS = {
     "lacks": "s",
     "more": "s.assign(n=1, m=2)",
     "order": "s.assign(n=1)[['n', 'kind']]",
+    "none": "s.assign(n=1).head(0)",
 }
 CODE = f"def t(s):\n    return {{{', '.join(f'{k!r}: lambda s: {v}' for k, v in KINDS.items())}}}[s['kind'][0]](s)\n"
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lakehouse_cli import Project
 from lakehouse_cli.project.execution import run_project
 from lakehouse_cli.project.run_request import RunRequest
+from tests.cli.test_columns_of_partitions import CODE, KINDS
 
 DECLARED = """
 name: columns
@@ -19,19 +20,7 @@ tables:
   s: {{kind: source, path: "s_{{day:%Y-%m-%d}}", columns: {{kind: string}}}}
   t: {{partitions: [day], inputs: [s], gone: drop, format: {}}}
 """
-# What a day has in the column `n` is said by its file.
-KINDS = {
-    "int": "s.assign(n=1)",
-    "float": "s.assign(n=1.5)",
-    "text": "s.assign(n='x')",
-    "null": "s.assign(n=None)",
-    "lacks": "s",
-    "more": "s.assign(n=1, m=2)",
-    "order": "s.assign(n=1)[['n', 'kind']]",
-    "none": "s.assign(n=1).head(0)",
-}
 TYPES = {"int": "int64", "float": "float64", "text": "string", "null": "string", "order": "int64", "none": "int64"}
-CODE = f"def t(s):\n    return {{{', '.join(f'{k!r}: lambda s: {v}' for k, v in KINDS.items())}}}[s['kind'][0]](s)\n"
 
 # What a night brings: the kind of each day that comes or changes, and days that go.
 NIGHT = st.dictionaries(st.integers(1, 4), st.sampled_from((*KINDS, *["int"] * 6, None)), min_size=1, max_size=3)

@@ -311,7 +311,7 @@ class ClusterExecutor(Executor):
         return pieces
 
     def withdraw(self) -> None:
-        """Begin nothing more; workers are told to give back what they have not begun."""
+        """Begin nothing more, and have workers give back what they have not begun."""
         with self._lock:
             if self._is_withdrawn:
                 return

@@ -21,8 +21,8 @@ _SMALL = 512
 #: was not begun, and another worker may do it.
 AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "start", "back"]
 
-#: What a worker is asked for: to say the time (`greet`), to take the bundle (`take`), to
-#: work, or to begin nothing more of a run (`withdraw`).
+#: What a worker is asked for: to say the time (`greet`), to take the bundle (`take`), to work, or to begin nothing more
+#: of a run (`withdraw`).
 MessageKind = Literal["greet", "take", "work", "withdraw"]
 
 
