@@ -28,6 +28,7 @@ from lakehouse_cli.cli.main import invoke
 from lakehouse_cli.executors.clusters.engine import Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
+from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.runner.jobs import Outcome
 
@@ -77,6 +78,11 @@ class Simulated(Engine):
     def workers(self) -> Mapping[str, Slots]:
         """They stay."""
         return self._workers
+
+    def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
+        """They have what is required."""
+        del requirements
+        self.call(worker, key, message, None)
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Draw when it will be done."""
@@ -152,7 +158,7 @@ def _project(folder: Path, tables: int, *, partitions: bool) -> None:
         top = 'include: ["tables*.yaml"]\n'
     (folder / "lakehouse.yaml").write_text(
         "name: simulation\nmodule: transforms\nstorages: {default: {root: data, shared: true}}\n"
-        f'execution: {{executor: dask, options: {{address: "simulated"}}}}\n{top}tables:\n'
+        f'execution: {{executor: dask, options: {{address: "tcp://127.0.0.1:1"}}}}\n{top}tables:\n'
         f"  source: {{kind: source, columns: {{n: int64}}}}\n{names}"
     )
     (folder / "transforms.py").write_text(_CODE)
@@ -189,6 +195,7 @@ def main() -> None:
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     print(json.dumps(found))
+    sys.exit(code)
 
 
 if __name__ == "__main__":
