@@ -32,7 +32,7 @@ LOOPBACK = $(shell for f in '' '--map-current-user --keep-caps'; do unshare -n $
 test-clusters: $(VENV)/installed ## Runs on clusters that it starts on the loopback
 	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) $(BIN)/pytest -q $(addprefix tests/clusters/,executor.py equal.py workers.py failures.py frames.py)
 
-test-kills: $(VENV)/installed ## The same runs, of whose clusters a hundred workers and ten schedulers are killed: half an hour
+test-kills: $(VENV)/installed ## The same runs, of whose clusters a hundred workers and ten schedulers are killed: ten minutes
 	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) env LAKEHOUSE_KILLS=100,10 $(BIN)/pytest -q -k "are_killed or scheduler_that_is_killed" tests/clusters/failures.py
 
 test-spark: $(VENV)/installed ## Frames of Spark on Java's Spark, in one session (after `make servers`)
