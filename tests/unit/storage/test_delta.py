@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import struct
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,23 @@ def test_cleaned_log_without_manifest_stays_ours(root: Path) -> None:
     publish(storage, (2, "b"))
     with pytest.raises(UsageError, match="version 0 of `table` is no longer in its log"):
         storage.read_version(table(), 0)
+
+
+def test_commit_whose_checkpoint_finds_no_room_is_one(root: Path) -> None:
+    storage = opened(root)
+    publish(storage, (0, "a"))
+    delta(root).alter.set_table_properties({"delta.checkpointInterval": "5"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # What a full disk does, as the operating system does it: data and commits are smaller, the checkpoint is not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_500, hard))
+    try:
+        for number in range(1, 7):
+            publish(storage, (number, "a"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((root / "table" / "_delta_log").glob("*.checkpoint.parquet"))
+    assert delta(root).version() == 7
+    assert delta(root).to_pyarrow_table()["id"].to_pylist() == [6]
 
 
 def test_foreign_table_is_replaced_only_if_forced(root: Path) -> None:
