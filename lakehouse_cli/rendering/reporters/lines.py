@@ -97,13 +97,15 @@ class LinesReporter(TextReporter):
         self._started: dict[str, float] = {}  # those that are computed and have no line yet
         self._written_at = time.monotonic()
         self._turn = threading.Condition()
+        self._is_idle = False  # waits until a table is started
         self._watcher: threading.Thread | None = None
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
         with self._turn:
             self._handle(event)
-            self._turn.notify()
+            if self._is_idle and self._started:  # awake for every event, it would take turns with what computes
+                self._turn.notify()
 
     def close(self) -> None:
         """Write no more lines."""
@@ -178,8 +180,9 @@ class LinesReporter(TextReporter):
         with self._turn:
             while self._watcher is threading.current_thread():
                 left_s = self._written_at + self._pause_s - time.monotonic()
-                if not self._started or left_s > 0:
-                    self._turn.wait(left_s if self._started else None)
+                self._is_idle = not self._started and left_s <= 0
+                if self._is_idle or left_s > 0:
+                    self._turn.wait(None if self._is_idle else left_s)
                     continue
                 try:
                     self._head()

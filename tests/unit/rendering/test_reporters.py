@@ -60,9 +60,15 @@ def test_log_says_what_goes_on_where_nothing_else_was_said() -> None:
     reporter.handle(TableStarted("orders"))
     until(lambda: "▸ orders" in stream.getvalue(), "the line of a table that runs")
     reporter.handle(TableFinished(RESULTS[0]))
+    reporter.handle(TableStarted("highs"))
+    until(lambda: "▸ highs" in stream.getvalue(), "the line of a table that started after nothing ran for long")
     reporter.close()
     lines = stream.getvalue().splitlines()
-    assert [line.split()[:3] for line in lines[4:]] == [["▸", "orders", "running"], ["✓", "orders", "materialized"]]
+    assert [line.split()[:3] for line in lines[4:]] == [
+        ["▸", "orders", "running"],
+        ["✓", "orders", "materialized"],
+        ["▸", "highs", "running"],
+    ]
     patient = LinesReporter(quiet := io.StringIO(), Terminal())
     for event in (*EVENTS, END):
         patient.handle(event)
