@@ -252,7 +252,6 @@ def test_duckdb_rows_and_hash_are_of_one_moment(tmp_path: Path, monkeypatch: pyt
     assert read(storage) == ([1], before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("statements", [["UPDATE s SET a = 2"], ["UPDATE s SET a = 2", "UPDATE s SET a = 1"]])
 def test_postgresql_rows_and_hash_are_of_one_moment(
     postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch, statements: list[str]
@@ -279,7 +278,6 @@ def test_postgresql_rows_and_hash_are_of_one_moment(
         assert len(content.content_hash) == 32
 
 
-@pytest.mark.slow
 def test_postgresql_table_replaced_before_it_is_read(
     postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
