@@ -39,6 +39,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what needs a server out of `make test-quick`."""
+    servers = {"azure_server", "gcs_server", "own_s3_server", "postgresql_server", "s3_server"}
+    for item in items:
+        if not servers.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Invoked:
     """What a user saw of one command."""

@@ -445,7 +445,6 @@ def test_the_tutorial_can_be_followed_word_for_word(installed: Installed, tmp_pa
             assert block in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_the_lake_holds_the_same_in_three_places(
     installed: Installed, tmp_path: Path, s3_server: S3Server, postgresql_server: PostgreSQL
 ) -> None:

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.arrow.types import from_arrow, plain_column
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.text.close_names import did_you_mean
 
@@ -51,7 +51,7 @@ def _is_ascending(rows: pa.Array) -> bool:
 
 def sort_keys(data: pa.Table, names: Sequence[str]) -> pa.Table:
     """The columns to sort by as Arrow can, named by their positions."""
-    return pa.table([_plain(data.column(name)) for name in names], names=list(map(str, range(len(names)))))
+    return pa.table([plain_column(data.column(name)) for name in names], names=list(map(str, range(len(names)))))
 
 
 def order_problem(schema: pa.Schema, names: Sequence[str]) -> tuple[int, str, str] | None:
@@ -65,8 +65,3 @@ def order_problem(schema: pa.Schema, names: Sequence[str]) -> tuple[int, str, st
             hint = "order by columns that are no lists, structs or maps"
             return index, f"`order_by` names `{name}`, and {kind} has no order", hint
     return None
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as Arrow can sort it."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

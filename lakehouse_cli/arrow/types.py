@@ -94,7 +94,7 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
         return None if item is None else ColumnType("list", fields=(("item", item),))
     if pa.types.is_map(arrow_type):
         key, value = from_arrow(arrow_type.key_type), from_arrow(arrow_type.item_type)
-        key = key.item if key is not None and key.id == "dictionary" else key
+        key = None if key is None else key.plain
         if key is None or value is None or not key.is_key_of_maps:
             return None
         return ColumnType("map", fields=(("key", key), ("value", value)))
@@ -123,6 +123,16 @@ def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) 
     if t.is_list(kind) or t.is_large_list(kind):
         return (pa.list_ if t.is_list(kind) else pa.large_list)(changed(kind.value_field))
     return change(kind)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values: of a dictionary that of its items, else itself."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of the values of a dictionary, else itself."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def holds(kind: pa.DataType, is_such: Callable[[pa.DataType], bool]) -> bool:

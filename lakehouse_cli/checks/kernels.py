@@ -35,7 +35,7 @@ def verdict_on_values(check: Check, kind: ColumnType) -> Verdict:
     """
     [name] = check.columns
     arguments = check.arguments
-    plain = kind.item if kind.id == "dictionary" else kind
+    plain = kind.plain
     if check.kind in _COMPARE:
         bound = _scalars([arguments["bound"]], plain)[0]
         compare = getattr(pc, _COMPARE[check.kind])

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow.row_hashes import identity, row_hashes
+from lakehouse_cli.arrow.types import plain_type
 from lakehouse_cli.arrow.values import compute as pc
 
 #: Words of numpy's by the bits of a value.
@@ -72,7 +73,7 @@ def shown_keys(keys: pa.Table, kinds: Sequence[pa.DataType], *, equal_nulls: boo
     found = []
     columns = iter(keys.columns)
     for kind in kinds:
-        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        plain = plain_type(kind)
         is_null = next(columns) if equal_nulls else None
         column = next(columns).combine_chunks()
         if column.type != plain and pa.types.is_primitive(plain) and pa.types.is_integer(column.type):

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, true_rows
+from lakehouse_cli.arrow.types import plain_column
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
@@ -217,8 +218,7 @@ class RowJudge(Judged):
 
 def _only(column: pa.ChunkedArray, live: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column with null in the rows that are not judged."""
-    kind = column.type
-    plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+    plain = plain_column(column)
     return pc.if_else(live, plain, pa.nulls(1, plain.type)[0])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem
-from lakehouse_cli.model import Column, ColumnType, ProjectSpec, Table
+from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.check import Check, Limit, Ratio
 from lakehouse_cli.text.close_names import did_you_mean
 
@@ -83,7 +83,7 @@ def _bound_problems(column: Column, table: Table) -> Iterator[Problem]:
     """Two bounds of a column between which there is no value."""
     from lakehouse_cli.model.exact_value import exact_value  # not needed where there are no bounds
 
-    kind = _plain(column.type)
+    kind = column.type.plain
     bounds = [check for check in column.checks if check.kind in _LOWER | _UPPER and check.where is None]
     for low in (each for each in bounds if each.kind in _LOWER):
         for high in (each for each in bounds if each.kind in _UPPER):
@@ -130,7 +130,7 @@ def _reference_problems(
                 hint = did_you_mean(referenced, known) or f"declare it in {quoted(other)}"
                 message = f"{what} names column {quoted(referenced)} of {quoted(other)}, which is not declared"
                 yield Problem(message, hint, check.location)
-        elif name in declared and _plain(declared[name].type) != _plain(known[referenced]):
+        elif name in declared and declared[name].type.plain != known[referenced].plain:
             message = (
                 f"{what}: {quoted(name)} is {declared[name].type}, and {quoted(f'{other}.{referenced}')} is"
                 f" {known[referenced]}"
@@ -140,7 +140,3 @@ def _reference_problems(
 
 def _is_read(column: str, unread: Collection[str]) -> bool:
     return "columns" not in unread and f"columns.{column}" not in unread
-
-
-def _plain(kind: ColumnType) -> ColumnType:
-    return kind.item if kind.id == "dictionary" else kind

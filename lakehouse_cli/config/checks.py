@@ -80,7 +80,7 @@ _BY_THEMSELVES = ("sql", "function", "row_count", "nulls", "freshness")
 
 def fits(kind: str, column: ColumnType) -> bool:
     """Whether a kind can be of columns of a type."""
-    of = column.item if column.id == "dictionary" else column
+    of = column.plain
     return not COLUMN_KINDS[kind] or of.id.startswith(COLUMN_KINDS[kind])
 
 

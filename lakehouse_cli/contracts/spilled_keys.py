@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.ordering import sort_rows
 from lakehouse_cli.arrow.row_hashes import identity, row_hashes
-from lakehouse_cli.arrow.types import without_rows
+from lakehouse_cli.arrow.types import plain_type, without_rows
 from lakehouse_cli.contracts.repeated_rows import repeated_many
 from lakehouse_cli.contracts.spilled_parts import SpilledParts
 from lakehouse_cli.errors import KEPT_ROWS
@@ -35,7 +35,8 @@ class SpilledKeys:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        fields = [pa.field(str(at), _plain(kind)) for at, kind in enumerate(schema.types)]
+        # Each batch of a table may have a dictionary of its own.
+        fields = [pa.field(str(at), plain_type(kind)) for at, kind in enumerate(schema.types)]
         self._schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
         self._rows = 0
         self._parts = SpilledParts(self._schema, "the keys of its rows")
@@ -52,7 +53,7 @@ class SpilledKeys:
     def _add(self, keys: pa.Table) -> None:
         rows = av.from_numpy(np.arange(self._rows, self._rows + keys.num_rows), pa.int64())
         self._rows += keys.num_rows
-        columns = [column.cast(_plain(column.type)) for column in keys.columns]
+        columns = [column.cast(plain_type(column.type)) for column in keys.columns]
         keyed = pa.Table.from_arrays([*columns, pa.chunked_array([rows])], schema=self._schema).drop_null()
         self._parts.add(keyed, row_hashes(list(map(identity, keyed.columns[:-1]))))
 
@@ -98,8 +99,3 @@ class SpilledKeys:
     def close(self) -> None:
         """Remove the file."""
         self._parts.close()
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of a column in the file: each batch of a table may have a dictionary of its own."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar
 
 import pyarrow as pa
+
+_Result = TypeVar("_Result")
 
 #: Rows or bytes of a piece that is not joined with others.
 _ROWS, _BYTES = 1 << 13, 1 << 20
@@ -80,3 +85,23 @@ def resized(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         waiting = [table] if count else []
     if count:
         yield pa.concat_tables(waiting)
+
+
+def in_order(submitted: Iterable[Future[_Result]], most: int | None) -> Iterator[_Result]:
+    """Wait for pieces of work in their order, and give up those that nobody asks for any more.
+
+    Args:
+        submitted: Submits one when it is asked for it.
+        most: How many are submitted ahead; None for all at once.
+    """
+    waiting: deque[Future[_Result]] = deque()
+    try:
+        for each in submitted:
+            waiting.append(each)
+            if most is not None and len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for each in waiting:
+            each.cancel()

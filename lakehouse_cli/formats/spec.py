@@ -54,7 +54,7 @@ class FormatOption(Struct, frozen=True, eq=False):
         """Whether a column of a type may have it."""
         if self.by_column == EVERY_TYPE:
             return True
-        kind = column_type.item if column_type.id == "dictionary" else column_type
+        kind = column_type.plain
         return kind.id in self.by_column or (self.nested and any(self.fits(child) for _, child in kind.fields))
 
 

@@ -22,7 +22,7 @@ from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, examples_of, shown_values, true_rows
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.extensions import is_uuid, without_extensions
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import from_arrow, plain_type, to_arrow
 from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRows, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
@@ -237,10 +237,7 @@ def _target(stored: pa.DataType, column: Column | None, name: str, file: str) ->
 
 def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
     """Whether text would be taken for something else, at whatever depth."""
-    t = pa.types
-    if t.is_dictionary(stored) or t.is_dictionary(target):
-        stored = stored.value_type if t.is_dictionary(stored) else stored
-        target = target.value_type if t.is_dictionary(target) else target
+    stored, target = plain_type(stored), plain_type(target)
     here, there = kind_of(stored), kind_of(target)
     if here == there == "list":
         return _text_became(stored.value_type, target.value_type)

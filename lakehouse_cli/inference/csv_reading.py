@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from pyarrow import csv
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.source import CsvSource
+from lakehouse_cli.formats.pieces import in_order
 from lakehouse_cli.inference.evidence import BlockEvidence, ColumnEvidence
 from lakehouse_cli.inference.keys import KeyEvidence
 
@@ -124,23 +125,14 @@ def _judged(
         blocks = [columns[at].judge(texts[str(at)].combine_chunks()) if str(at) in texts else None for at in wanted]
         return table.num_rows, blocks, ragged, key.values_of(table, columns)
 
-    waiting: deque[Future[_Judged]] = deque()
-    is_first = True
-    try:
+    def read() -> Iterator[bytes]:
         while block := source.read():
             progress(len(block))
-            if is_first:  # what it refutes, no other block has to
-                yield judge(block)
-                is_first = False
-                continue
-            waiting.append(pool.submit(judge, block))
-            if len(waiting) > _THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for each in waiting:
-            each.cancel()
+            yield block
+
+    blocks = read()
+    yield from map(judge, islice(blocks, 1))  # what it refutes, no other block has to
+    yield from in_order((pool.submit(judge, block) for block in blocks), _THREADS)
 
 
 def _parsed(

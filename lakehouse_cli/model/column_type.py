@@ -134,6 +134,11 @@ class ColumnType(Struct, frozen=True, omit_defaults=True):
         return self.fields[0][1]
 
     @property
+    def plain(self) -> ColumnType:
+        """The type of its values: of a dictionary that of its items, else itself."""
+        return self.item if self.id == "dictionary" else self
+
+    @property
     def is_integer(self) -> bool:
         """Whether it is one of the signed or unsigned integer types."""
         return "int" in self.id

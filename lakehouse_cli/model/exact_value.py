@@ -45,8 +45,7 @@ def exact_value(text: str, kind: ColumnType) -> Any:
     Raises:
         UnfitValueError: The type does not have exactly this value.
     """
-    if kind.id == "dictionary":
-        kind = kind.item
+    kind = kind.plain
     if kind.id == "string":
         return text
     if kind.id == "bool":

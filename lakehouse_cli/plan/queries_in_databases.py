@@ -104,7 +104,7 @@ def _unknown_types(table: Table, read: Table, storage_type: str) -> Iterator[Pro
     unknown, instead = _WITHOUT.get(storage_type, (None, None))
     names = STORAGE_TYPES[storage_type].names
     for column in read.columns or ():
-        kind = column.type.item if column.type.id == "dictionary" else column.type
+        kind = column.type.plain
         if kind.id == unknown and names is not None:
             yield Problem(
                 f"`engine: storage` of table `{table.name}`: column `{column.name}` of `{read.name}` is declared"

@@ -67,7 +67,7 @@ Values = tuple[Value, ...]
 
 def of_column(name: str, kind: ColumnType) -> Value:
     """What a column of a declared type is."""
-    plain = kind.item if kind.id == "dictionary" else kind
+    plain = kind.plain
     unit = str(plain.unit)
     match plain.id:
         case "date32":

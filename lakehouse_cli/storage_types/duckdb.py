@@ -149,13 +149,9 @@ def refusal(column_type: ColumnType) -> str | None:
         return f"{column_type} has fields that differ in case alone, which DuckDB takes for one"
     if any("\0" in name for name in names):
         return f"{column_type} has a field with a NUL character in its name"
-    if column_type.is_nested and any(_plain(child).id == "duration" for _, child in column_type.fields):
+    if column_type.is_nested and any(child.plain.id == "duration" for _, child in column_type.fields):
         return f"{column_type}: durations inside of others cannot be read back exactly; declare int64 there"
     return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
-
-
-def _plain(column_type: ColumnType) -> ColumnType:
-    return column_type.item if column_type.id == "dictionary" else column_type
 
 
 # Which versions there are is DuckDB's to say; what it writes for those before 1.0, as it also offers, they do not open.

@@ -54,7 +54,7 @@ def refusal(column_type: ColumnType) -> str | None:
     if column_type.id == "struct":
         return f"{column_type} has no counterpart in PostgreSQL; declare its fields as columns, or keep it as JSON text"
     if column_type.id == "list":
-        item = column_type.item.item if column_type.item.id == "dictionary" else column_type.item
+        item = column_type.item.plain
         if item.is_nested:
             return f"{column_type}: arrays of PostgreSQL hold plain values; keep it as JSON text"
         if item.id == "duration":

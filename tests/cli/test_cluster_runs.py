@@ -418,7 +418,6 @@ def numbers() -> pa.Table:
 """
 
 
-@pytest.mark.slow
 def test_run_that_is_overtaken_waits_for_what_the_other_stores(
     folder: ProjectFolder,
     cli: Cli,

@@ -11,8 +11,6 @@ from tests.cli.running import until
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def connected(project: ProjectFolder, postgresql_server: PostgreSQL) -> Iterator[Callable[[], int]]:

@@ -56,7 +56,6 @@ def pair() -> dict[str, pa.Table]:
 """
 
 
-@pytest.mark.slow
 def test_what_an_attempt_left_half_stored(
     folder: ProjectFolder, cli: Cli, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

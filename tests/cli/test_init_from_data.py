@@ -677,7 +677,6 @@ def test_examples_of_a_computed_table_run_uncommented(folder: ProjectFolder, cli
     assert folder.read("data/orders_clean.csv") == "id,amount\n007,5\n"
 
 
-@pytest.mark.slow
 def test_password_of_a_server_is_a_variable(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, postgresql_server: PostgreSQL
 ) -> None:

@@ -256,7 +256,6 @@ def test_a_server_that_is_down_is_waited_for_once(
     assert "endpoint of storage `lake`" in error_of(result, "t7")["hint"]
 
 
-@pytest.mark.slow
 def test_a_server_that_goes_away_in_mid_run(
     folder: ProjectFolder, own_s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,7 +311,6 @@ def test_two_runs_from_two_machines(
     assert "is as it was" not in reported
 
 
-@pytest.mark.slow
 def test_many_tables_are_looked_at_at_once(lake: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
     count, delay = 150, 0.02
     tables = "".join(

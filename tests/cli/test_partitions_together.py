@@ -116,7 +116,6 @@ def test_all_partitions_or_none(folder: ProjectFolder, cli: Cli, kind: str) -> N
     all_or_nothing(folder, cli)
 
 
-@pytest.mark.slow
 def test_processes_and_servers_take_part(
     folder: ProjectFolder, cli: Cli, s3_server: S3Server, postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

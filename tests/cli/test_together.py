@@ -292,7 +292,6 @@ def test_queries_in_databases_are_refused(folder: ProjectFolder, cli: Cli) -> No
     assert (invalid.code, message in invalid.err, "lakehouse.yaml:6:39" in invalid.err) == (3, True, True)
 
 
-@pytest.mark.slow
 def test_servers_take_part(
     folder: ProjectFolder, cli: Cli, s3_server: S3Server, postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from lakehouse_cli.arrow.conversion.python_kinds import NAMES
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.views import without_views
 from lakehouse_cli.arrow.maps import holds_map, map_of, pairs_of
-from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.types import is_list, plain_type
 from lakehouse_cli.arrow.values import compute as pc
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
@@ -102,7 +102,7 @@ def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
     Children of type null, or of one that is not known, may have one; empty lists and nulls inside do not count.
     """
     if kind_of(source) == "dictionary" or kind_of(target) == "dictionary":
-        return is_convertible(_values_of(source), _values_of(target))
+        return is_convertible(plain_type(source), plain_type(target))
     kinds = kind_of(source), kind_of(target)
     if not {"null", "other"}.isdisjoint(kinds):
         return True
@@ -114,10 +114,6 @@ def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
     if {"date", "timestamp"}.issuperset(kinds) and _is_instant(source) != _is_instant(target):
         return False
     return kinds in _CONVERSIONS or kinds[0] == kinds[1]
-
-
-def _values_of(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _item_of(kind: pa.DataType) -> pa.DataType:

@@ -21,7 +21,7 @@ from lakehouse_cli.arrow.conversion import exact
 from lakehouse_cli.arrow.conversion.numbers import outside
 from lakehouse_cli.arrow.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import from_arrow, plain_type, to_arrow
 from lakehouse_cli.model import ColumnTypeError, parse_column_type
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -127,7 +127,7 @@ def _of_declared(target: pa.DataType | None, present: Collection[str]) -> set[st
     """Which of the kinds that are there go with the declared type; none where that is all or nothing of them."""
     if target is None:
         return set()
-    declared = exact.kind_of(target.value_type if pa.types.is_dictionary(target) else target)
+    declared = exact.kind_of(plain_type(target))
     if declared == "timestamp" and target.tz is not None:
         declared = "instant"
     meant = next((mixable for mixable in _MIXABLE if declared in mixable), {declared}) & set(present)

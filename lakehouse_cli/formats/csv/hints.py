@@ -11,6 +11,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import plain_type
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.decode import formats_of
@@ -94,7 +95,7 @@ def spelling_hint(
         known: Values of the column that fit, which those options must read as well; of a boolean column all of them.
     """
     t = pa.types
-    kind = kind.value_type if t.is_dictionary(kind) else kind
+    kind = plain_type(kind)
     if t.is_boolean(kind):
         return _boolean_hint(values, options, known)
     values = [*values, *sorted(known)]

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.maps import map_of, pairs_of, repeated_keys
+from lakehouse_cli.arrow.types import plain_type
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.cells import decode_cell, encode_cell
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
@@ -191,7 +192,7 @@ def _has_bare_duration(value: Any, to: pa.DataType) -> bool:
         return any(_has_bare_duration(each, to.item_type) for _, each in _pairs(value, to) or ())
     if pa.types.is_struct(to):
         return type(value) is dict and any(_has_bare_duration(value.get(each.name), each.type) for each in to)
-    leaf = to.value_type if pa.types.is_dictionary(to) else to
+    leaf = plain_type(to)
     # NaN and Infinity, which are numbers here too, are of no unit.
     return pa.types.is_duration(leaf) and isinstance(value, JsonNumber) and value[-1:].isdigit()
 
@@ -251,7 +252,7 @@ def _build_maps(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[
 
 def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
     t = pa.types
-    leaf = to.value_type if t.is_dictionary(to) else to
+    leaf = plain_type(to)
     if t.is_boolean(leaf):
         texts = [{True: "true", False: "false"}.get(v) if type(v) is bool else None for v in parsed]
     elif t.is_string(leaf) or t.is_binary(leaf) or (t.is_duration(leaf) and cells.duration_unit is None):

@@ -98,7 +98,7 @@ class CsvOptions(ValueOptions, frozen=True):
                     f"`ambiguous` is for times of a zone, and {column_type} has none",
                     hint="remove it, or declare the column with `tz=`",
                 )
-        kind = column_type.item if column_type.id == "dictionary" else column_type
+        kind = column_type.plain
         if kind.id == "bool":
             _check_booleans(self)
         if self.comment is not None and any(start.startswith(self.comment) for start in _starts(kind, self)):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import holds, to_arrow, without_rows
+from lakehouse_cli.arrow.types import holds, plain_type, to_arrow, without_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
@@ -34,6 +34,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.refusals import ragged_rows, unfit_cells, unfit_rows, unreadable
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.misfits import ColumnReading, UnfitRows, table_of
+from lakehouse_cli.formats.pieces import in_order
 from lakehouse_cli.model import Column
 
 # Makes a table of a block; None where a row or value does not fit.
@@ -183,17 +184,7 @@ def _ahead(parse: _Parser, blocks: Iterator[bytes]) -> Iterator[pa.Table | None]
         yield from map(parse, first)
         return
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-read") as pool:
-        waiting: deque[Future[pa.Table | None]] = deque()
-        try:
-            for block in chain(first, blocks):
-                waiting.append(pool.submit(parse, block))
-                if len(waiting) > _THREADS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for each in waiting:
-                each.cancel()
+        yield from in_order((pool.submit(parse, block) for block in chain(first, blocks)), _THREADS)
 
 
 def count_rows(open_source: Opener, name: str, options: CsvOptions) -> int:
@@ -382,7 +373,7 @@ def _decoded(reading: ColumnReading, read: pa.Array) -> tuple[pa.Array, Any]:
     misfits: Any = ()
     if values.null_count != read.null_count:
         unfit = pc.and_(read.is_valid(), values.is_null())
-        leaf = kind.value_type if pa.types.is_dictionary(kind) else kind
+        leaf = plain_type(kind)
         if not (pa.types.is_string(leaf) or pa.types.is_binary(leaf)):
             # Other tools put quotes around all values, so around null too; a number has no such value.
             nulls = av.array(["", *options.null_spellings], _TEXT)

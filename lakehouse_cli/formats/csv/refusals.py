@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import plain_type
 from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
@@ -218,7 +219,7 @@ def _reasons_behind(reading: ColumnReading, hint: str) -> tuple[str, str, str]:
 
 def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
     """Why a value does not fit, and what to do, where there is more to say than that it does not."""
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    kind = plain_type(kind)
     if pa.types.is_temporal(kind):
         from lakehouse_cli.formats.csv.strptime import explain
 
@@ -231,7 +232,7 @@ def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str,
 
 
 def _is_boolean(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_boolean(kind.value_type if pa.types.is_dictionary(kind) else kind))
+    return bool(pa.types.is_boolean(plain_type(kind)))
 
 
 def _hint(reading: ColumnReading, options: CsvOptions) -> str:

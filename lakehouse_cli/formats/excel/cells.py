@@ -23,7 +23,7 @@ def value_for(column_type: ColumnType) -> Callable[[Any], Any]:
 
     Cells with text, and with numbers for a decimal, go by their text instead.
     """
-    kind = column_type.item if column_type.id == "dictionary" else column_type
+    kind = column_type.plain
     if kind.is_integer:
         bits = int(kind.id.lstrip("uint"))
         low, high = (0, 2**bits - 1) if kind.id.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.types import plain_type, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.base import Format, Opener, Sink
@@ -139,7 +139,7 @@ def _of_one_scale(cells: list[Any], sheet: Sheet, at: int) -> list[Any]:
 def _read_cells(reading: ColumnReading, cells: list[Any], sheet: Sheet, options: CsvOptions) -> None:
     """Add all values of a column."""
     target = reading.type
-    leaf = target.value_type if pa.types.is_dictionary(target) else target
+    leaf = plain_type(target)
     is_text = pa.types.is_string(leaf)
     # By the shortest digits that stand for a number, which are those that Excel shows and stores.
     is_number = pa.types.is_decimal(leaf) or (pa.types.is_timestamp(leaf) and options.epoch_unit is not None)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.types import plain_type, to_arrow
 from lakehouse_cli.errors import DataError, Location
 from lakehouse_cli.formats.csv.nested import BAD, JsonNumber, build_values, explain_number
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -96,7 +96,7 @@ def _add(reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], 
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+    return bool(pa.types.is_string(plain_type(kind)))
 
 
 def _as_text(value: Any) -> Any:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.row_hashes import identity, row_hashes
+from lakehouse_cli.arrow.types import plain_type
 from lakehouse_cli.contracts.spilled_parts import SpilledParts
 from lakehouse_cli.operations.comparing.results import RowDifference, SchemaDifference
 from lakehouse_cli.operations.comparing.rows import (
@@ -136,7 +137,7 @@ def compare_pieces(
     one, other = _Side(before), _Side(after)
     schema = compare_schemas(one.schema, other.schema)
     names = [name for name in one.schema.names if name in other.schema.names]
-    alike = all(_plain(one.schema.field(name).type) == _plain(other.schema.field(name).type) for name in names)
+    alike = all(plain_type(one.schema.field(name).type) == plain_type(other.schema.field(name).type) for name in names)
     if (one.is_small and other.is_small) or not alike or not names:
         left, right = one.table(), other.table()
         return Compared(schema, compare_rows(left, right, key, limit), left.num_rows, right.num_rows)
@@ -177,7 +178,7 @@ def _in_parts(
 
 def _spilled(side: _Side, names: list[str], at: list[int]) -> SpilledParts:
     """Write the rows of a table in parts by the columns at some positions."""
-    fields = [pa.field(str(number), _plain(side.schema.field(name).type)) for number, name in enumerate(names)]
+    fields = [pa.field(str(number), plain_type(side.schema.field(name).type)) for number, name in enumerate(names)]
     spilled = SpilledParts(pa.schema([*fields, pa.field(_ROW, pa.int64())]), "the rows to be compared")
     try:
         start = 0
@@ -251,7 +252,3 @@ class _First:
     def examples(self) -> tuple[Any, ...]:
         """Those of all parts, in the order of their rows."""
         return tuple(example for _, example in self._numbered)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError
 from lakehouse_cli.arrow.row_hashes import identity
-from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.arrow.types import from_arrow, plain_column
 from lakehouse_cli.operations.comparing.results import ChangedRow, RowDifference, SchemaDifference
 from lakehouse_cli.operations.preview import rows_of
 
@@ -124,7 +124,7 @@ def _in_common(before: pa.Table, after: pa.Table) -> tuple[pa.Table, pa.Table, t
 
 
 def _with_one_type(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray] | None:
-    one, other = _plain(one), _plain(other)
+    one, other = plain_column(one), plain_column(other)
     if one.type == other.type:
         return one, other
     if (kind_of(one.type) == "text") != (kind_of(other.type) == "text") and not _is_null(one) and not _is_null(other):
@@ -143,10 +143,6 @@ def _numeric(table: pa.Table) -> frozenset[str]:
 
 def _is_null(column: pa.ChunkedArray) -> bool:
     return int(column.null_count) == len(column)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _numbers(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[_Numbers, _Numbers]:

@@ -8,9 +8,8 @@ by threads of Arrow's that abort the process where Python ends before them.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +25,7 @@ from lakehouse_cli.arrow.types import is_list, without_rows
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.row_groups import groups_within
+from lakehouse_cli.formats.pieces import in_order
 from lakehouse_cli.formats.stored_types import report_damage
 from lakehouse_cli.model.time_span import TimeSpan
 
@@ -129,17 +129,7 @@ class DeltaReader:
         with ThreadPoolExecutor(_AT_ONCE_FAR if self._handler is not None else _AT_ONCE_HERE) as pool:
             files = list(pool.map(self._with_metadata, self._files(span)))
             groups = [(file, at) for file in files for at in self._groups(file, span)]
-            waiting: deque[Future[pa.Table]] = deque()
-            try:
-                for file, at in groups:
-                    waiting.append(pool.submit(self._read_group, names, file, at))
-                    if ahead is not None and len(waiting) > ahead:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for each in waiting:
-                    each.cancel()
+            yield from in_order((pool.submit(self._read_group, names, file, at) for file, at in groups), ahead)
 
     def _groups(self, file: _DataFile, span: TimeSpan | None) -> Sequence[int]:
         if span is None or self._mapping != "none" or span.column in self._partitions:

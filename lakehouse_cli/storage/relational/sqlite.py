@@ -62,7 +62,7 @@ class SQLiteStorage(OneFileStorage):
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""
-        return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
+        return column_type.plain
 
     def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
         """Take 0, 1, ``f`` and ``t`` for truth values, numbers for timestamps by `epoch_unit`, reals for decimals."""

@@ -265,7 +265,7 @@ def _without_rows(text: str) -> str:
 
 
 def _is_decimal(kind: ColumnType) -> bool:
-    return kind.id == "decimal128" or (kind.id == "dictionary" and _is_decimal(kind.item))
+    return kind.plain.id == "decimal128"
 
 
 def _compared(name: str, kind: str, of_reals: str) -> str:

@@ -291,7 +291,6 @@ def proxy(postgresql_server: PostgreSQL) -> Iterator[Counting]:
     counting.close()
 
 
-@pytest.mark.slow
 def test_a_million_rows_stay_on_the_server(
     server: Database, cli: Cli, postgresql_server: PostgreSQL, proxy: Counting
 ) -> None:

@@ -12,8 +12,6 @@ from lakehouse_cli.storage.keyed.objects import AzureStorage
 from tests.servers.azure import AzureServer
 from tests.unit.storage.suites import ObjectConformance
 
-pytestmark = pytest.mark.slow
-
 _roots = (f"root{number}" for number in itertools.count())
 
 

@@ -14,8 +14,6 @@ from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
 from tests.servers.s3 import S3Server
 from tests.unit.storage.test_delta import DeltaConformance
 
-pytestmark = pytest.mark.slow
-
 _prefixes = itertools.count()
 
 

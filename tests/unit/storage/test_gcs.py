@@ -15,8 +15,6 @@ from lakehouse_cli.testing.storage import ORIGIN, csv_of, data_of, table
 from tests.servers.gcs import GcsServer
 from tests.unit.storage.suites import ObjectConformance
 
-pytestmark = pytest.mark.slow
-
 _roots = (f"root{number}" for number in itertools.count())
 
 

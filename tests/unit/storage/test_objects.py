@@ -187,7 +187,6 @@ def test_a_table_beyond_one_request_goes_in_parts(lake: S3Storage, monkeypatch: 
         other.publish(table(), data.slice(1), origin)
 
 
-@pytest.mark.slow
 def test_a_large_upload_takes_little_memory(lake: S3Storage) -> None:
     """What is sent in one request is mapped from a file, not copied."""
     import os

@@ -20,8 +20,6 @@ from lakehouse_cli.text.sql import quote
 from tests.servers.postgresql import PostgreSQL
 from tests.unit.storage.suites import DatabaseConformance
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def database(postgresql_database: str) -> str:

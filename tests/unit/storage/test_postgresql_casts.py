@@ -31,7 +31,6 @@ DECLARED = (
 )
 
 
-@pytest.mark.slow
 def test_hints_for_other_types_work(postgresql_server: PostgreSQL) -> None:
     """What a hint says to write is computed, and of a type that is stored as what is declared."""
     declared = [parse_column_type(each.replace("|", ", ")) for each in DECLARED.split(",")]

@@ -16,8 +16,6 @@ from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.servers.postgresql import PostgreSQL
 
-pytestmark = pytest.mark.slow
-
 DECLARED = Table("t", path="t", contract=Contract((Column("x", parse_column_type("int64")),)), format="")
 
 

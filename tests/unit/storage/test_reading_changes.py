@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.local import stat_cache
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.many_files import ManyFilesStorage
@@ -84,6 +86,20 @@ def test_edit_that_is_undone_while_a_file_is_read(
     before, after = (lambda: overwrite(file, text, status)), (lambda: overwrite(file, "a\n1\n", status))
     during_reading(monkeypatch, storage._format(SOURCE), before, after, 2)
     assert read(storage) == ([1], content_of(storage))
+
+
+def test_edit_within_the_tick_of_the_last_one_while_a_file_is_read(
+    storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither size nor times show it."""
+    file, now, of = tmp_path / "s.csv", time.time_ns(), Stamp.of
+    still = staticmethod(lambda status: of(status)._replace(modified_ns=now, changed_ns=now))
+    monkeypatch.setattr(Stamp, "of", still)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 3_600_000_000_000)
+    file.write_text("a\n1\n")
+    status = file.stat()
+    during_reading(monkeypatch, storage._format(SOURCE), lambda: overwrite(file, "a\n2\n", status), lambda: None, 1)
+    assert read(storage) == ([2], content_of(storage))
 
 
 def test_file_that_is_replaced_while_it_is_read(
@@ -236,7 +252,6 @@ def test_duckdb_rows_and_hash_are_of_one_moment(tmp_path: Path, monkeypatch: pyt
     assert read(storage) == ([1], before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("statements", [["UPDATE s SET a = 2"], ["UPDATE s SET a = 2", "UPDATE s SET a = 1"]])
 def test_postgresql_rows_and_hash_are_of_one_moment(
     postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch, statements: list[str]
@@ -263,7 +278,6 @@ def test_postgresql_rows_and_hash_are_of_one_moment(
         assert len(content.content_hash) == 32
 
 
-@pytest.mark.slow
 def test_postgresql_table_replaced_before_it_is_read(
     postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,13 +133,13 @@ def test_row_groups_of_other_writers_are_left_out(tmp_path: Path) -> None:
     declared = declared_as(
         {name: kind for name, kind in COLUMNS.items() if name != "far"}, kind="source", format="parquet"
     )
-    pq.write_table(drawn, tmp_path / "table.parquet", row_group_size=20, write_statistics=["day"], store_schema=False)
+    pq.write_table(drawn, tmp_path / "table.parquet", row_group_size=80, write_statistics=["day"], store_schema=False)
     check(storage, declared, "day")
     old = {name: kind.replace("ns", "us").replace("ms", "us").replace("[s", "[us") for name, kind in COLUMNS.items()}
     drawn = data(Random(3)).cast(
         pa.schema([(each.name, to_arrow(each.type)) for each in declared_as(old).columns or ()])
     )
-    pq.write_table(drawn, tmp_path / "table.parquet", row_group_size=20, use_deprecated_int96_timestamps=True)
+    pq.write_table(drawn, tmp_path / "table.parquet", row_group_size=80, use_deprecated_int96_timestamps=True)
     check(storage, declared_as(old, kind="source", format="parquet"), "day")
 
 
@@ -160,6 +160,7 @@ def test_files_of_delta_tables_are_left_out(tmp_path: Path, divided: str | None)
     check(storage_of("delta", tmp_path, format=""), declared, *left_out[divided])
 
 
+@pytest.mark.slow
 def test_rows_of_a_duckdb_table_are_left_out(tmp_path: Path) -> None:
     storage, declared = storage_of("duckdb", tmp_path / "lake.db", format=""), declared_as(format="")
     storage.publish(declared, data(Random(5)), ORIGIN)

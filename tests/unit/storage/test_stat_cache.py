@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.storage.local import stat_cache
+from lakehouse_cli.storage.local.hashes import FileHashes
 from lakehouse_cli.storage.local.stat_cache import RACY_MTIME_NS, Stamp, StatCache
 
 STAMP = Stamp(1, 2, 3, 4, 5)
@@ -43,6 +44,16 @@ def test_only_old_mtimes_prove_a_file_unchanged(
     monkeypatch.setattr("time.time_ns", lambda: now)
     stamp = STAMP._replace(modified_ns=past + modified, changed_ns=past + changed)
     assert stamp.is_racy is racy
+
+
+@pytest.mark.parametrize(("modified_ns", "kept"), [(8, "hash"), (9, None)])
+def test_hash_of_a_file_put_in_place_in_the_tick_of_its_last_write(
+    tmp_path: Path, modified_ns: int, kept: str | None
+) -> None:
+    """A later write in that tick would leave the same stamp."""
+    hashes, status = FileHashes(tmp_path), os.stat_result(range(10), {"st_mtime_ns": modified_ns, "st_ctime_ns": 9})
+    hashes.keep("file", status, "hash", flush=True)
+    assert hashes.known("file", Stamp.of(status)) == kept
 
 
 def test_lines_of_other_processes_are_read(tmp_path: Path) -> None:
