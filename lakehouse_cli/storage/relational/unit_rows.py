@@ -206,7 +206,7 @@ def _make_base(
     present = {} if found is None else dict(found.columns)
     changed = [(name, kind) for name, kind in new.columns if present.get(name, kind) != kind]
     if found is not None and UNIT_COLUMN not in present:
-        session.do(f"DROP TABLE {session.sql(base)}")
+        session.drop(base, table=True)  # with the manifest that it has as a table without partitions
         present, changed, found = {}, [], None
     if changed and not _others(session, relation, at_once):
         # All rows are replaced; what hangs on the table and on its other columns stays.
