@@ -191,6 +191,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPANS = r"[+-]?[0-9]{1,6}[smhdw]|0"
 
 
+#: Neighbours that are farther away are none.
+_FARTHEST = 99_999
+
+
 class _Neighbours(Struct, frozen=True):
     """A map of dimensions to neighbours in the calendar: ``{month: -1}``, ``{month: [-6, 0]}``."""
 
@@ -203,7 +207,13 @@ class _Neighbours(Struct, frozen=True):
             items = value.items if isinstance(value, Sequence) else [value, value]
             numbers = [_whole(each) for each in items]
             whole = [each for each in numbers if each is not None]
-            if len(whole) != 2 or len(numbers) != 2 or whole[0] > whole[1]:
+            if len(whole) == len(numbers) == 2 and (whole[0] > whole[1] or max(map(abs, whole)) > _FARTHEST):
+                how = "has the last neighbour first" if whole[0] > whole[1] else f"reaches over {_FARTHEST} periods"
+                hint = (
+                    f"write `[{whole[1]}, {whole[0]}]`" if whole[0] > whole[1] else f"write `-{_FARTHEST}` or less far"
+                )
+                return reader.report(value, f"{quoted(name)} in {what} {how}", hint)
+            if len(whole) != 2 or len(numbers) != 2:
                 hint = "write `-1` for the period before, or the first and the last: `[-6, 0]`"
                 return reader.mismatch(value, f"{quoted(name)} in {what}", "a whole number, or two in order", hint)
             found[name] = whole[0], whole[1]
@@ -216,7 +226,7 @@ class _Neighbours(Struct, frozen=True):
 
 
 def _whole(node: Node) -> int | None:
-    if not isinstance(node, Scalar) or not re.fullmatch(r"[+-]?[0-9]{1,5}", node.text):
+    if not isinstance(node, Scalar) or not re.fullmatch(r"[+-]?[0-9]{1,18}", node.text):
         return None
     return int(node.text)
 
