@@ -109,8 +109,11 @@ def _former(stray: Stray, spec: ProjectSpec) -> str | None:
     """What a partition is of a table that is declared with other ones, or with none; None for anything else."""
     name, _, path = (stray.table or "").partition("/")
     table = spec.tables.get(name)
-    if stray.kind != "undeclared" or table is None or table.kind == "source" or not path:
+    if stray.kind != "undeclared" or table is None or table.kind == "source":
         return None
+    if not path:
+        by = ", ".join(table.partitions)
+        return f"was stored without partitions, and is by {by}" if by else None
     dimensions = tuple([each.partition("=")[0] for each in path.split("/")])
     if dimensions == table.partitions:
         return None

@@ -45,6 +45,14 @@ WORDS: AnyMapping[str, str] = {
     **dict.fromkeys(("unique_combination_of_columns", "unique_together"), "write `- {unique: [station, day]}`"),
     **dict.fromkeys(("equal_rowcount", "rows", "count"), "write `row_count: {min: 1}`"),
     **dict.fromkeys(("recency", "max_age"), "write `freshness: {column: day, within: 2d}`"),
+    **dict.fromkeys(
+        ("primary_key", "unique_key", "merge_key"),
+        "write `key: [id]` in the table itself: the columns that identify a row",
+    ),
+    **dict.fromkeys(
+        ("partition", "partition_by", "partitioned_by", "partition_key"),
+        "write `partitions: [day]` in the table itself; a column of a dimension's name has its value",
+    ),
     **dict.fromkeys(("sensitivity", "pii", "secret"), "write `sensitive: true`"),
 }
 _LIKE_THRESHOLDS = {

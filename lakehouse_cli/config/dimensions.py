@@ -25,46 +25,21 @@ PARTITIONS = Texts(
 )
 _PERIOD = Text("a period such as `2024-01`")
 
-_BY_FILE = "give its source a pattern such as `path: raw/sales_*`, and write `partitions: [file]`"
-_BY_PERIOD = "`partitions: [day]`, with `day: {every: day}` under `dimensions:`"
-#: What to do in the place of words for parts of a table that people bring, such as those of dbt and SQLMesh.
-TABLE_WORDS = {
-    **dict.fromkeys(
-        ("partition_by", "partitioned_by", "partition_keys", "partition_cols"),
-        f"to compute and store it in parts, write {_BY_PERIOD}; their folders follow from that",
-    ),
-    **dict.fromkeys(
-        ("append", "incremental", "incremental_strategy", "mode", "strategy", "write", "write_mode"),
-        f"to add what is new and keep the rest, {_BY_FILE}: each file is computed once, and again when it changes",
-    ),
-    **dict.fromkeys(
-        ("merge", "upsert", "unique_key"),
-        f"to replace what has changed and keep the rest, {_BY_FILE}, or {_BY_PERIOD};"
-        " `key: [day, id]` names the columns that identify a row",
-    ),
-    "materialized": f"remove it: each table is stored; to compute what is new alone, {_BY_FILE}",
-    "lookback": "remove it: a partition is computed again when its input changes, however late; a function gets the two"
-    " days before as well by `inputs: {daily: {table: daily, at: {day: [-2, 0]}}}`",
-    **dict.fromkeys(
-        ("batch_size", "interval_unit"),
-        f"write {_BY_PERIOD}: each day is a batch; `lakehouse run --max-partitions 10` makes ten of them",
-    ),
-    **dict.fromkeys(
-        ("event_time", "time_column"),
-        f"write {_BY_PERIOD}; of an input without partitions it gets the rows of its day by"
-        " `inputs: {events: {table: events, within: {column: ts}}}`",
-    ),
-    **dict.fromkeys(("begin", "start"), "write it under `dimensions:`, as in `day: {every: day, start: 2024-01-01}`"),
-    "end": "write it under `dimensions:`, as in `day: {every: day, end: 2024-12-31}`",
-    "forward_only": "write `on_code_change: new`: partitions that are stored stay when the code changes",
-    "full_refresh": "remove it: `lakehouse run --force NAME` computes all of a table",
-}
 _INPUT_WORDS = {
     **dict.fromkeys(
         ("lookback", "window", "offset", "lag", "shift"), "write `at: {day: [-2, 0]}`, of the table's dimension"
     ),
     **dict.fromkeys(("column", "time_column", "event_time"), "write `within: {column: ts}`"),
     "optional": "write `missing: skip`",
+    **dict.fromkeys(
+        ("new", "only_new", "new_only", "since", "incremental", "append", "mode", "merge", "upsert"),
+        "remove it, give the table `partitions: [file]` and its source a pattern such as `path: raw/sales_*`: it is"
+        " called with each file that is new or changed",
+    ),
+    **dict.fromkeys(
+        ("partition_by", "partitions", "partition"),
+        "write `partitions: [day]` in the table itself: it gets the same day of each input",
+    ),
 }
 _DIMENSION_WORDS = {
     "values": "write the values as a list: `region: [eu, us]`",
@@ -191,6 +166,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPANS = r"[+-]?[0-9]{1,6}[smhdw]|0"
 
 
+#: Neighbours that are farther away are none.
+_FARTHEST = 99_999
+
+
 class _Neighbours(Struct, frozen=True):
     """A map of dimensions to neighbours in the calendar: ``{month: -1}``, ``{month: [-6, 0]}``."""
 
@@ -203,7 +182,13 @@ class _Neighbours(Struct, frozen=True):
             items = value.items if isinstance(value, Sequence) else [value, value]
             numbers = [_whole(each) for each in items]
             whole = [each for each in numbers if each is not None]
-            if len(whole) != 2 or len(numbers) != 2 or whole[0] > whole[1]:
+            if len(whole) == len(numbers) == 2 and (whole[0] > whole[1] or max(map(abs, whole)) > _FARTHEST):
+                how = "has the last neighbour first" if whole[0] > whole[1] else f"reaches over {_FARTHEST} periods"
+                hint = (
+                    f"write `[{whole[1]}, {whole[0]}]`" if whole[0] > whole[1] else f"write `-{_FARTHEST}` or less far"
+                )
+                return reader.report(value, f"{quoted(name)} in {what} {how}", hint)
+            if len(whole) != 2 or len(numbers) != 2:
                 hint = "write `-1` for the period before, or the first and the last: `[-6, 0]`"
                 return reader.mismatch(value, f"{quoted(name)} in {what}", "a whole number, or two in order", hint)
             found[name] = whole[0], whole[1]
@@ -216,7 +201,7 @@ class _Neighbours(Struct, frozen=True):
 
 
 def _whole(node: Node) -> int | None:
-    if not isinstance(node, Scalar) or not re.fullmatch(r"[+-]?[0-9]{1,5}", node.text):
+    if not isinstance(node, Scalar) or not re.fullmatch(r"[+-]?[0-9]{1,18}", node.text):
         return None
     return int(node.text)
 

@@ -80,11 +80,15 @@ class _LoadedWhenWritten(Struct, frozen=True):
 
 _KINDS = {
     **dict.fromkeys(
-        ("incremental", "incremental_by_time_range", "incremental_by_partition", "incremental_by_unique_key"),
+        (
+            *("incremental", "incremental_by_time_range", "incremental_by_partition", "incremental_by_unique_key"),
+            *("append", "merge", "upsert", "scd_type_2", "scd_type_2_by_time", "scd_type_2_by_column", "snapshot"),
+        ),
         "remove it, and write `partitions: [day]`, or `[file]` where its source is files",
     ),
     **dict.fromkeys(
-        ("table", "view", "model", "full", "ephemeral"), "remove it: a table is `computed` where it says nothing"
+        ("table", "view", "model", "full", "ephemeral", "embedded", "materialized_view"),
+        "remove it: a table is `computed` where it says nothing",
     ),
     **dict.fromkeys(("seed", "external"), "write `source`"),
 }

@@ -344,9 +344,11 @@ class _Loader:
 
     def check_keys(self) -> None:
         reader, entries = self.reader, self.root.entries
-        for name, (key, _) in entries.items():
+        for name, (key, value) in entries.items():
             if name not in PROJECT_KEYS and not name.startswith(EXTENSION):
-                hint = near_key(name, entries, PROJECT_KEYS)
+                from lakehouse_cli.config.brought_words import word_hint  # of unknown keys alone
+
+                hint = word_hint({}, name, value) or near_key(name, entries, PROJECT_KEYS)
                 if hint is None:
                     hint = f"its keys are {', '.join(PROJECT_KEYS)}; begin a key of your own with `{EXTENSION}`"
                 where = "the `Lakehouse`" if isinstance(key.start, PlacedMark) else "the project file"

@@ -101,7 +101,9 @@ def read_options(
     for name, (key, node) in mapping.entries.items():
         option = next((option for spec in specs if (option := spec.option(name))), None)
         if option is None:
-            _report_unknown(reader, key, specs, owner, hint)
+            from lakehouse_cli.config.brought_words import word_hint  # of unknown options alone
+
+            _report_unknown(reader, key, specs, owner, word_hint({}, name, node) or hint)
             continue
         what = f"option `{name}` of {owner}"
         value = value_type(option).read(reader, node, what)

@@ -62,6 +62,14 @@ def quarantine_problems(table: Table, names: Collection[str]) -> Iterator[Proble
     elif table.runs_in_storage:
         message = f"`quarantine` of {owner}, which its database computes"
         yield Problem(message, "remove it, or have DuckDB run the query: `engine: duckdb`", place)
+    elif not puts_rows_aside(table) and (own := [e for e in table.contract.checks if e.references == table.name]):
+        if not table.partitions:  # else it is refused itself
+            message = (
+                f"`quarantine` of {owner}, whose check {quoted(own[0].name)} looks at the table itself: it is judged"
+            )
+            message += " on the rows that are left, and puts none aside"
+            hint = "have it look for the values in a table that this one is computed from, or remove `quarantine`"
+            yield Problem(message, hint, place)
     elif not puts_rows_aside(table):
         message = f"`quarantine` of {owner}, which has no check of rows that keeps it from being published"
         yield Problem(message, 'add one, such as `{expression: "high >= low"}`, or remove `quarantine`', place)

@@ -192,7 +192,9 @@ def read_keys(
         if name not in known and isinstance(value, Broken):
             continue
         if name not in known:
-            hint = words.get(name) or near_key(name, node.entries, known)
+            from lakehouse_cli.config.brought_words import word_hint  # of unknown keys alone
+
+            hint = word_hint(words, name, value) or near_key(name, node.entries, known)
             hint = hint or f"its keys are {', '.join(f'`{each}`' for each in known)}"
             reader.report(key, f"unknown key {quoted(name)} in {owner}", hint)
             continue

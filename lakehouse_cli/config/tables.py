@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.config.dimensions import TABLE_WORDS, split_inputs
+from lakehouse_cli.config.brought_words import TABLE_WORDS
+from lakehouse_cli.config.dimensions import split_inputs
 from lakehouse_cli.config.keys import TABLE_KEYS
 from lakehouse_cli.config.made_dimensions import placeholders_of
 from lakehouse_cli.config.options import FILE_COLUMN, MANY_FILES, read_options

@@ -140,13 +140,20 @@ class Choice(Struct, frozen=True):
         expected = any_of([quoted(quote_yaml(word)) for word in self.words])
         # The word `null` is meant as it is written.
         if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
-            return reader.mismatch(node, what, expected)
+            return reader.mismatch(node, what, expected, self._hint(node))
         if node.text not in self.words and node.text not in (more := self._installed()):
-            close = self.hints.get(node.shown) or did_you_mean(
+            close = self._hint(node) or did_you_mean(
                 node.shown, [word for word in (*self.words, *more) if word.isprintable()]
             )
             return reader.mismatch(node, what, expected, close or f"write {expected}")
         return node.text
+
+    def _hint(self, node: Node) -> str | None:
+        if not self.hints:
+            return None
+        from lakehouse_cli.config.brought_words import kind_hint  # of other words alone
+
+        return kind_hint(self.hints, node)
 
     def _installed(self) -> tuple[str, ...]:
         return tuple(name for group in self.groups for name in installed(group))

@@ -30,7 +30,7 @@ def limit_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
     """
     for table in graph.tables.values():
         if table.kind == "computed" and table.partitions:
-            yield from _of_table(table)
+            yield from _of_table(table, graph)
             yield from _of_counts(table, graph, spec.dimensions)
             for edge in graph.inputs.get(table.name, ()):
                 yield from _of_input(table, graph.tables[edge.table])
@@ -62,12 +62,20 @@ def _is_unknown(table: Table, source: Table) -> bool:
     return pattern is not None and (pattern.is_folder or "=" in source.path)
 
 
-def _of_table(table: Table) -> Iterator[Problem]:
-    owner = f"table `{table.name}`"
-    if any(each.references == table.name for each in table.contract.checks):
-        message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
+def _of_table(table: Table, graph: AssetGraph) -> Iterator[Problem]:
+    for check in table.contract.checks:
+        if check.references != table.name:
+            continue
+        message = f"a check of table `{table.name}` looks at the table itself, and each partition is judged by itself"
         hint = "have it on a table without partitions that reads this one, or on its source, which is judged as a whole"
-        yield Problem(message, hint, table.where("checks", "partitions"))
+        wanted = check.arguments.get("references", ())
+        inputs = [graph.tables[edge.table] for edge in graph.inputs.get(table.name, ())]
+        named = [e.name for e in inputs if e.name != table.name and {*wanted} <= {c.name for c in e.columns or ()}]
+        if named and wanted:
+            others = [f"{named[0]}.{each}" for each in wanted]
+            written = others[0] if len(others) == 1 else f"[{', '.join(others)}]"
+            hint = f"write `references: {written}`, from which it is computed; or {hint}"
+        yield Problem(message, hint, check.location or table.where("checks", "partitions"))
 
 
 def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.config.cluster_options import NEEDED, lacks
 from lakehouse_cli.config.clusters import cluster_problems, waiting_problems, waiting_root
 from lakehouse_cli.config.validation import together_problems
-from lakehouse_cli.errors import ProjectError, UsageError, in_order
+from lakehouse_cli.errors import Problem, ProjectError, UsageError, in_order
 from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.snapshot import StoredEnvironment
@@ -26,6 +26,7 @@ from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
 from lakehouse_cli.runs.source_checks import SourceChecksStore
+from lakehouse_cli.storage.partition_capability import StoresAnew
 from lakehouse_cli.text.redaction import masked, unmasked
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def run_project(
         plan = planner.plan(request)
         if is_together:
             _check_together(planner, plan, executor)
+        elif request.force and _stores_anew(planner, plan):
+            is_together = not any(_together_problems(planner, plan, executor))
         if executor.is_cluster:
             plan = with_bundle_note(planner, plan, always=False)
         if plan.runs and (note := executor.note_on(workers)) is not None:
@@ -116,10 +119,26 @@ def _check_together(planner: Planner, plan: Plan, executor: type[Executor]) -> N
     Raises:
         UsageError: There are some, or there is no place to wait.
     """
-    tables = planner.code.graph.tables
-    of_cluster = waiting_problems(planner.spec) if executor.is_cluster else ()
-    for problem in (*together_problems(tables[each.name] for each in plan.runs), *of_cluster):
+    for problem in _together_problems(planner, plan, executor):
         raise UsageError(problem.message, hint=problem.hint, location=problem.location)
+
+
+def _together_problems(planner: Planner, plan: Plan, executor: type[Executor]) -> Iterator[Problem]:
+    tables = planner.code.graph.tables
+    yield from together_problems(tables[each.name] for each in plan.runs)
+    yield from waiting_problems(planner.spec) if executor.is_cluster else ()
+
+
+def _stores_anew(planner: Planner, plan: Plan) -> bool:
+    """Whether a table by partition was declared with other types, and its storage has one type for all partitions."""
+    for each in plan.runs:
+        if each.partitions and planner.storages[each.storage].capability(StoresAnew) is not None:
+            now = {column.name: str(column.type) for column in planner.code.graph.tables[each.name].columns or ()}
+            stored = [unit.state.manifest for unit in each.partitions if unit.state is not None and not unit.drops]
+            columns = {pair for manifest in stored if manifest is not None for pair in manifest.columns}
+            if any(now.get(name, kind) != kind for name, kind in columns):
+                return True
+    return False
 
 
 def diff_project(

@@ -28,6 +28,7 @@ from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.project.former_divisions import with_former_divisions
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.project.masked_plan import masked_plan
@@ -410,7 +411,7 @@ class Planner:
             else t
             for t in plan.tables
         )
-        return replace(plan, tables=tuple(planned))
+        return with_former_divisions(replace(plan, tables=tuple(planned)), here)
 
 
 def _with_siblings(graph: AssetGraph, chosen: Selection) -> Selection:

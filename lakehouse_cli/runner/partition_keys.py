@@ -16,7 +16,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.keys import key_columns, valid_rows
 from lakehouse_cli.checks.setting import Setting
-from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.errors import DataError, LakehouseError, StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.key_bounds import KeyBounds, Range
 from lakehouse_cli.model.partition import Partition
@@ -33,7 +33,7 @@ from lakehouse_cli.text.counts import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ALL = "run again without --partition"
+_ALL = "run again without `--partition` and `--max-partitions`"
 # A text of which no more is kept in an index than this is not kept at all.
 _LONGEST = 40
 
@@ -172,7 +172,7 @@ class PartitionKeys(CollectedKeys):
         except LakehouseError as error:
             raise StorageError(
                 f"the keys of partition {partition}, of which no digests are kept, cannot be read: {error.message}",
-                hint=error.hint,
+                hint=_ALL if isinstance(error, DataError) else error.hint,  # it alone would be judged by the others
                 location=error.location or unit.where("partitions"),
             ) from error
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner import table_results
@@ -24,7 +25,7 @@ from lakehouse_cli.runs.events import Cancellation, TableResult
 from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
-from lakehouse_cli.storage.partition_capability import claim
+from lakehouse_cli.storage.partition_capability import StoresAnew, claim, partitions, storing_anew
 
 
 class Waiting(Struct, frozen=True):
@@ -151,18 +152,44 @@ class Together:
         try:
             with in_use([storing.storage]):
                 self._claim(storing.storage, some)
-                for each in some:
-                    since = perf_counter()
-                    try:
-                        manifest = publish(each.planned)
-                    except LakehouseError as error:
-                        storing.failed = each, error
-                        return
-                    storing.done.append((each, manifest, each.seconds + perf_counter() - since))
+                for group in self._groups(storing.storage, some):
+                    units = [self._graph.tables[each.planned.name] for each in group] if len(group) > 1 else []
+                    with storing_anew(storing.storage, units):
+                        for each in group:
+                            since = perf_counter()
+                            try:
+                                manifest = publish(each.planned)
+                            except LakehouseError as error:
+                                storing.failed = each, error
+                                raise
+                            storing.done.append((each, manifest, each.seconds + perf_counter() - since))
         except LakehouseError as error:  # partitions are recorded, or committed, many at once and at the end
             left = [done for done in storing.done if not self._is_stored(storing.storage, *done[:2])]
             storing.done = [done for done in storing.done if done not in left]
             storing.failed = storing.failed or (left[0][0] if left else some[-1], error)
+
+    def _groups(self, storage: AssetStorage, some: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
+        """What is stored at once: the partitions of a table of which some column has another type; the rest singly."""
+        by_table: dict[str, list[Waiting]] = {}
+        for each in some:
+            table = table_of(self._graph.tables[each.planned.name])
+            by_table.setdefault(table.quarantine_of or table.name, []).append(each)
+        for group in by_table.values():
+            if not self._has_other_types(storage, group):
+                yield from ([each] for each in group)
+                continue
+            yield from ([each] for each in group if each.outcome.manifest is None)
+            yield [each for each in group if each.outcome.manifest is not None]
+
+    def _has_other_types(self, storage: AssetStorage, group: Sequence[Waiting]) -> bool:
+        units = [self._graph.tables[each.planned.name] for each in group]
+        table = next((table_of(each) for each in units if each.partition and not each.quarantine_of), None)
+        if table is None or storage.capability(StoresAnew) is None:
+            return False
+        shared = {id(each.shared): each.shared for each in partitions(storage, table).values()}
+        manifests = [each.outcome.manifest for each in group if each.planned.name.startswith(f"{table.name}/")]
+        now = {name: kind for each in manifests if each is not None for name, kind in each.columns}
+        return any(now.get(name, kind) != kind for each in shared.values() for name, kind in each.columns)
 
     def _is_stored(self, storage: AssetStorage, each: Waiting, manifest: Manifest | None) -> bool:
         with suppress(LakehouseError):

@@ -17,7 +17,7 @@ from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manife
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.digest_capability import KeepsDigests
-from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents, StoresTogether
+from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents, StoresAnew, StoresTogether
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -228,6 +228,7 @@ CAPABILITIES = (
     Partitioned,
     RemembersContents,
     StoresTogether,
+    StoresAnew,
     KeepsDigests,
 )
 

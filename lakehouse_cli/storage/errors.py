@@ -135,6 +135,14 @@ def overtaken(table: Table, shown: str) -> OvertakenError:
     )
 
 
+def other_types_hint(table: Table) -> str:
+    """Return what to do about columns that have other types in the partitions of a table than a new one has."""
+    if table.runs_in_storage:  # its query publishes each by itself
+        return "drop the table and run again, which computes its partitions anew; or keep the type"
+    name = table.name.partition("/")[0]
+    return f"`lakehouse run --force --together {name}` stores all of its partitions anew, at once; or keep the type"
+
+
 def changed_while_read(table: Table, shown: str) -> StorageError:
     """Return the error of a table that others changed whenever it was read; `shown` is where it is."""
     return StorageError(

@@ -117,14 +117,16 @@ class FilesReading:
         """As `Read`."""
         import pyarrow as pa
 
+        last: ChangedError | None = None
         for _ in range(READINGS):
             files, contents, record = self._look(known or ())
             try:
                 pieces = list(self._pieces(files, contents))
-            except ChangedError:
+            except ChangedError as error:
+                last = error
                 continue
             return pa.concat_tables(pieces), record
-        raise self._changed()
+        raise self._changed(last) from last
 
     def read_pieces(self, known: tuple[InputRecord, ...]) -> Pieces:
         """As `ReadPieces`."""
@@ -133,12 +135,8 @@ class FilesReading:
         def pieces() -> Iterator[pa.Table]:
             try:
                 yield from self._pieces(files, contents)
-            except _FileChangedError as error:
-                raise changed_while_read(self._table, str(error)) from error
-            except _FileGoneError as error:
-                raise gone_while_read(self._table, str(error)) from error
             except ChangedError as error:
-                raise self._changed() from error
+                raise self._changed(error) from error
 
         return pieces, record
 
@@ -148,8 +146,10 @@ class FilesReading:
         some._span = span
         return some.read_pieces(known)
 
-    def _changed(self) -> StorageError:
-        return changed_while_read(self._table, self._uri)
+    def _changed(self, error: ChangedError | None) -> StorageError:
+        if isinstance(error, _FileGoneError):
+            return gone_while_read(self._table, str(error))
+        return changed_while_read(self._table, str(error) if isinstance(error, _FileChangedError) else self._uri)
 
     def _pieces(self, files: Sequence[Part], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
         """Read the files in order, those that are small several at once, and report all that are not as declared."""
@@ -230,8 +230,10 @@ class FilesReading:
                     yield at, piece
             except MissingDataError as error:
                 raise _FileGoneError(files[at].uri) from error
-            except ChangedError:
+            except _FileChangedError:
                 raise
+            except ChangedError as error:
+                raise _FileChangedError(files[at].uri) from error
             except (DataError, StorageError) as error:
                 yield at, error
 

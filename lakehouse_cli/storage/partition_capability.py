@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import StorageError
@@ -67,6 +68,30 @@ class StoresTogether(Protocol):
 
         Each is told once, and given up.
         """
+
+
+@runtime_checkable
+class StoresAnew(Protocol):
+    """Has one table for all partitions, whose columns have one type each: another one for all of them, or for none."""
+
+    def storing_anew(self, units: Sequence[Table]) -> AbstractContextManager[None]:
+        """Store partitions that are published within all at once as it ends, or none of them if that fails.
+
+        Where they are all that there are of their table, its columns may have other types than before.
+
+        Args:
+            units: Those that will be published, each of them once.
+        """
+
+
+def storing_anew(storage: AssetStorage, units: Sequence[Table]) -> AbstractContextManager[None]:
+    """Store partitions all at once, as `StoresAnew.storing_anew`; one by one where types of columns may differ.
+
+    Raises:
+        StorageError: They cannot be stored.
+    """
+    found = storage.capability(StoresAnew)
+    return nullcontext() if found is None or not units else found.storing_anew(units)
 
 
 def partitions(storage: AssetStorage, table: Table) -> Mapping[Partition, PartitionRecord]:

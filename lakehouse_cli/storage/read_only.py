@@ -15,6 +15,7 @@ _CHANGING = frozenset(
         "publish_pieces",
         "publish_together",
         "publish_query",
+        "storing_anew",
         "keep_checks",
         "keep_digests",
         "drop_digests",

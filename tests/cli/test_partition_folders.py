@@ -138,3 +138,36 @@ def test_placeholder_without_a_year_is_told(
     folder.declare(f"{source}\nt: {{partitions: [{partitions}], inputs: [s]}}", "def t(s):\n    return s\n")
     done = cli("validate")
     assert (done.code, "no year" in done.out, said in done.out) == (0, bool(said), True), done
+
+
+@pytest.mark.parametrize("storage", ["{root: lake}", "{type: memory, root: 'memory://divided-otherwise'}"])
+def test_what_stays_of_another_division_is_told(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    """Once, as `partitions:` goes or comes, by `plan`, `run` and `clean`; a database would refuse it."""
+    tables = "s: {kind: source, storage: files, path: 's_{day:%%Y-%%m-%%d}', columns: {v: int64}}\nt: {%sinputs: [s]}\n"
+    top = f"storages: {{default: {storage}, files: {{root: data}}}}\n"
+    code = "def t(s):\n    return s\n"
+    folder.write("data/s_2024-01-01.csv", "v\n1\n")
+    for division, said, cleaned in (
+        ("partitions: [day], ", None, None),
+        ("", "`t`: was stored by day, and has no partitions: ", "was stored by day, and `t` has no partitions"),
+        ("partitions: [day], ", "`t`: was stored without partitions, and is by day: ", "was stored without partitions"),
+    ):
+        folder.declare(tables % division, code, top=top)
+        for ran in (cli("plan"), cli("run")):
+            stays = "stays, which nobody reads and `lakehouse clean` removes"
+            assert (ran.code, stays in ran.out) == (0, said is not None)
+            assert said is None or said in ran.out
+        assert "nothing to do" in cli("plan").out
+        left = cli("clean", "--yes")
+        assert (left.code, (cleaned or "nothing to clean") in left.out) == (0, True), left.out
+        assert "nothing to clean" in cli("clean").out
+
+
+def test_database_keeps_nothing_of_a_table_that_partitions_replaced(folder: ProjectFolder, cli: Cli) -> None:
+    tables = "s: {kind: source, storage: files, path: 's_{day:%%Y-%%m-%%d}', columns: {v: int64}}\nt: {%sinputs: [s]}\n"
+    top = "storages: {default: {type: sqlite, root: b.sqlite}, files: {root: data}}\n"
+    folder.write("data/s_2024-01-01.csv", "v\n1\n")
+    for division in ("", "partitions: [day], "):
+        folder.declare(tables % division, "def t(s):\n    return s\n", top=top)
+        assert cli("run", "--force").code == 0
+    assert "nothing to clean" in cli("clean").out

@@ -350,5 +350,5 @@ def test_keys_of_a_partition_that_was_stored_in_another_way_are_not_read(folder:
     declared("options: {date_format: '%m/%d/%Y'}, key: [id]")
     why = failure(cli, "daily", "--partition", "day=2024-01-02")["2024-01-02"]
     assert "it was stored in another way than it is declared now (option `date_format` changed)" in why["message"]
-    assert why["hint"] == "run again without --partition"
+    assert why["hint"] == "run again without `--partition` and `--max-partitions`"
     assert cli("run").code == 0

@@ -398,7 +398,10 @@ total: {inputs: [daily], storage: files, columns: {id: int64}}
     assert run(cli, code=1) == {"daily": dict.fromkeys(("2024-01-30", "2024-01-31"), "failed"), "total": "skipped"}
     failed = cli("run", "--workers", "1").err
     assert "column `id` of lake/daily is int64, and would be string" in failed
-    assert "remove the table and run again, which computes its partitions anew; or keep the type" in failed
+    assert (
+        "`lakehouse run --force --together daily` stores all of its partitions anew, at once; or keep the type"
+        in failed
+    )
     assert cli("runs", "-o", "json").json["runs"][0]["status"] == "failed"
     shutil.rmtree("lake")
     assert run(cli)["total"] == "materialized"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import obstore
 import pytest
 
 from lakehouse_cli.storage.keyed import unit_keys
@@ -111,3 +112,39 @@ def test_reading_looks_at_all_data(project: ProjectFolder, s3_server: S3Server, 
     assert due(cli) == {}
     assert cli("check", "daily").code == 1
     assert "day=2024-01-02" in cli("show", "daily").err
+
+
+def test_a_file_that_goes_or_changes_while_a_run_reads_is_named(
+    folder: ProjectFolder, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cli: Cli
+) -> None:
+    """By the run that planned with another; one that arrives is left to the next."""
+    s3_server.make_bucket("lake")
+    for name, option in (("LAKE_KEY", "access_key_id"), ("LAKE_SECRET", "secret_access_key")):
+        monkeypatch.setenv(name, s3_server.options[option])
+    storage = PROJECT.partition("  lake:\n")[2].partition("tables:")[0].replace("ENDPOINT", s3_server.endpoint)
+    tables = "s: {kind: source, path: 's_{day:%Y-%m-%d}', columns: {v: int64}}\na: {partitions: [day], inputs: [s]}\n"
+    bucket = s3_server.store("lake")
+    before = f"{prefix(tmp_path)}-moving"
+    top = f"storages:\n  default:\n{storage.replace('PREFIX', before)}"
+
+    def moved(s: object, day: object) -> object:
+        if str(day) == "2024-01-01":
+            obstore.delete(bucket, f"{before}/s_2024-01-02.csv")
+            obstore.put(bucket, f"{before}/s_2024-01-03.csv", b"v\n33\n")
+            obstore.put(bucket, f"{before}/s_2024-01-04.csv", b"v\n4\n")
+        return s
+
+    folder.declare(
+        tables,
+        "from tests.cli import test_partitions_of_object_stores as t\na = lambda s, day: t.MOVE(s, day)\n",
+        top=top,
+    )
+    monkeypatch.setitem(globals(), "MOVE", moved)
+    for day in (1, 2, 3):
+        obstore.put(bucket, f"{before}/s_2024-01-0{day}.csv", b"v\n1\n")
+    ran = cli("run", "--executor", "serial")
+    assert ran.code == 1
+    assert f"s3://lake/{before}/s_2024-01-02.csv is gone since the run was planned" in ran.err
+    assert f"s3://lake/{before}/s_2024-01-03.csv changed while it was read" in ran.err
+    assert cli("run", "--executor", "serial").code == 0
+    assert [row["v"] for row in cli("show", "a", "-o", "json").json["rows"]] == [1, 33, 4]

@@ -126,3 +126,28 @@ def test_lost_rows_aside_are_made_with_their_partition(folder: ProjectFolder, cl
     folder.edit("lakehouse.yaml", "quarantine: true", "on_code_change: all")
     found = cli("clean", "--dry-run", "-o", "json").json["found"]
     assert {each["table"].partition("/")[0] for each in found} == {"daily__quarantine"}
+
+
+def test_hints_on_a_foreign_key_to_the_table_itself_work(folder: ProjectFolder, cli: Cli) -> None:
+    """Of a table by partition, and of one without: rows that look for others of the table cannot be put aside."""
+    tables = """
+s: {kind: source, path: "s_{day:%%Y-%%m-%%d}", columns: {id: int64, boss: int64}}
+t:
+  inputs: [s]
+  columns: {id: int64, boss: int64}
+  checks: [{foreign_key: {columns: boss, references: %s.id}}]
+  quarantine: {max: 100%%}%s
+"""
+    folder.write("data/s_2024-01-01.csv", "id,boss\n1,\n2,1\n3,9\n")
+    folder.write("data/s_2024-01-02.csv", "id,boss\n4,1\n")
+    code = "def t(s):\n    return s\n"
+    for partitions, said in (
+        ("\n  partitions: [day]", "write `references: s.id`, from which it is computed"),
+        ("", "have it look for the values in a table that this one is computed from, or remove `quarantine`"),
+    ):
+        folder.declare(tables % ("t", partitions), code)
+        refused = cli("validate")
+        assert (refused.code, said in refused.err, "1 problem" in refused.err) == (3, True, True), refused.err
+        folder.declare(tables % ("s", partitions), code)
+        assert cli("run", "--force").code == 0
+        assert [row["id"] for row in cli("show", "t", "-o", "json").json["rows"]] == [1, 2, 4]

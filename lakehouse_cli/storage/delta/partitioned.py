@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,78 +14,35 @@ from msgspec.structs import replace
 from lakehouse_cli.contracts.other_partitions import refusing_others
 from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_names
-from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import needs_manifest, selected_alone, table_of, unit_of
-from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
-from lakehouse_cli.storage.delta.digests import DeltaDigests
-from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
-from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock
+from lakehouse_cli.storage.base import Provenance, Scan, Stored
+from lakehouse_cli.storage.delta.commits import DeltaCommits
+from lakehouse_cli.storage.delta.files import FileAside
 from lakehouse_cli.storage.delta.partition_values import partition_schema, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
-from lakehouse_cli.storage.delta.storage import _LOG, _storable
+from lakehouse_cli.storage.delta.storage import _storable
 from lakehouse_cli.storage.delta.units import (
-    DeltaUnits,
     PendingUnit,
     StoredFile,
     UnitSnapshot,
+    content_of,
     file_stamp,
 )
-from lakehouse_cli.storage.errors import overtaken, translate_errors
+from lakehouse_cli.storage.errors import other_types_hint, overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data
 from lakehouse_cli.storage.local.publishing import sync_all
-from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_own
+from lakehouse_cli.storage.partition_digests import Recorded, keep_own
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
 _AHEAD = 1
 
 
-class DeltaStorage(DeltaDigests):
+class DeltaStorage(DeltaCommits):
     """A folder, or a prefix of a bucket, of Delta tables."""
-
-    def __init__(self, spec: StorageSpec) -> None:
-        super().__init__(spec)
-        self._units: dict[str, DeltaUnits] = {}
-        self._schemas: dict[str, tuple[Table, pa.Schema]] = {}
-        self._is_in_use = False
-
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Partitions that are finished within a second, or a hundred of them, are one commit; the rest at the end."""
-        self._is_in_use = True
-        try:
-            yield
-        finally:
-            self._is_in_use = False
-            failed = [error for table, _ in self._schemas.values() for error in self.commit_waiting(table).values()]
-            if failed:
-                raise failed[0]
-
-    def commit_waiting(self, table: Table) -> Mapping[Partition, StorageError]:
-        """Commit what waits of a table; what cannot be is not tried again, and its data are removed."""
-        units = self._of(table)
-        with units.lock:
-            try:
-                self._flush(table.path, closing=True)
-            except StorageError as error:
-                units.failed += [(each, error) for each in units.pending]
-                units.pending.clear()
-            failed, units.failed = units.failed, []
-        for each, _ in failed if self._local else ():
-            with suppress(OSError):
-                os.unlink(f"{self._place(table.path)}/{each.file.name}")
-        return {each.partition: error for each, error in failed}
-
-    def _of(self, table: Table) -> DeltaUnits:
-        path = table.base_path or table.path
-        if path not in self._units:
-            self._refuse_link(table_of(table))
-            place = self._place(path)
-            there = partial(os.path.isdir, f"{place}/{_LOG}") if self._local else lambda: True
-            self._units.setdefault(path, DeltaUnits(place, self._settings, there))
-        return self._units[path]
 
     def _looked(
         self, table: Table, *, judging: bool = False
@@ -129,7 +84,7 @@ class DeltaStorage(DeltaDigests):
             return super().content(table, known)
         with translate_errors(self, table, "looked at"):
             found, files, record = self._looked(table)
-            return None if found is None else _content(found, files, record, known)
+            return None if found is None else content_of(found, files, record, known)
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """Return the manifest in the commit of the run that stored the table or the partition last."""
@@ -159,7 +114,7 @@ class DeltaStorage(DeltaDigests):
         for each, record in records.items():
             with suppress(StorageError):
                 files = found.files.get(typed_values(table, each, schema), [])
-                content = _content(found, files, record, (record.content,))
+                content = content_of(found, files, record, (record.content,))
                 if content is not None:
                     contents[each] = content
         return contents
@@ -211,7 +166,7 @@ class DeltaStorage(DeltaDigests):
     ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
         with translate_errors(self, table, "read"):
             found, files, stored = self._looked(table)
-            record = None if found is None else _content(found, files, stored, known)
+            record = None if found is None else content_of(found, files, stored, known)
             if found is None or record is None:
                 raise missing_data(table, self.uri(table))
             if needs_manifest(table, columns):
@@ -303,6 +258,10 @@ class DeltaStorage(DeltaDigests):
         path = table.base_path
         units = self._of(table)
         with units.lock:
+            if units.at_once:
+                units.pending.append(unit)
+                self._schemas[path] = table_of(table), schema
+                return unit.manifest
             before = self._schemas.get(path)
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
@@ -327,36 +286,6 @@ class DeltaStorage(DeltaDigests):
                     raise error
             return next((each for each in committed if each.partition == unit.partition), unit).manifest
 
-    def _flush(self, path: str, *, closing: bool = False) -> Sequence[PendingUnit]:
-        """Commit the partitions of a table that wait, and return them as they were committed."""
-        if path not in self._schemas:
-            return ()
-        table, schema = self._schemas[path]
-        units = self._of(table)
-        with units.lock:
-            if not units.pending and not (closing and units.lacks_all):
-                return ()
-            records = units.index.records
-            former = {each.partition: records.get(each.partition) for each in units.pending}
-            with translate_errors(self, table, "written"):
-                if self._local:  # all at once, which takes a tenth of the time of one after the other
-                    sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending], strict=True)
-                found = units.look()
-                if found is not None and has_wall_clock(schema):
-                    allow_wall_clock(found.snapshot.table)
-                try:
-                    pending = units.commit(schema, table.partitions, partial(self._judge, table), closing=closing)
-                except ConflictError as error:
-                    raise overtaken(table, self.uri(table)) from error
-            for each in pending:
-                of_unit = unit_of(table_of(table), each.partition)
-                drop_former(self, of_unit, former[each.partition], each.manifest)
-            if self._local:
-                place = self._place(path)
-                newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
-                sync_all([str(newest), f"{place}/{_LOG}", place])
-            return pending
-
     def _judge(
         self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()
     ) -> PendingUnit:
@@ -367,12 +296,13 @@ class DeltaStorage(DeltaDigests):
         """
         whole = table_of(table)
         of_unit = unit_of(whole, unit.partition)
-        changed = None if found is None else found.changed_type(self._schemas[whole.path][1])
+        is_all = found is None or self._of(table).is_all(found)
+        changed = None if found is None or is_all else found.changed_type(self._schemas[whole.path][1])
         if changed is not None:
             name, before, now = changed
             raise StorageError(
                 f"column `{name}` of {self.uri(whole)} is {before}, and would be {now}",
-                hint="remove the table and run again, which computes its partitions anew; or keep the type",
+                hint=other_types_hint(table),
                 location=table.where(f"columns.{name}", "columns"),
             )
         self._refuse_unit(of_unit, found, forced=unit.origin.forced)
@@ -432,18 +362,3 @@ class DeltaStorage(DeltaDigests):
         """In the folders of these tables, or of those that these partitions are of."""
         by_path = {each.path: each for each in map(table_of, tables)}
         super().remove_leftovers(by_path.values())
-
-
-def _content(
-    found: UnitSnapshot, files: Sequence[StoredFile], record: PartitionRecord | None, known: Iterable[InputRecord]
-) -> InputRecord | None:
-    """The content of a partition: as recorded where its file is the one that was stored."""
-    if not files:
-        return None
-    size, stamp = sum(file.bytes for file in files), max(file.stamp for file in files)
-    if record is not None and len(files) == 1 and (size, stamp) == (record.bytes, record.modified_ns):
-        return record_of(record.content_hash, size, stamp, known)
-    named = sorted((file.path, file.bytes, file.modified_ms) for file in files)
-    metadata = found.snapshot.table.metadata()
-    described = f"{metadata.id} {found.snapshot.table.schema().to_json()} {named}"
-    return record_of(xxhash.xxh3_128_hexdigest(described.encode()), size, stamp, known)

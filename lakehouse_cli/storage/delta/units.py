@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -21,13 +21,13 @@ from deltalake.transaction import RemoveAction, create_table_with_add_actions
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.base import Provenance, record_of
 from lakehouse_cli.storage.delta.log import APPLICATION, ConflictError, DataFile, Snapshot, Undivided
 from lakehouse_cli.storage.delta.partition_values import in_log
 from lakehouse_cli.storage.delta.reading import rows_of
-from lakehouse_cli.storage.partition_index import PartitionIndex
+from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
 #: The member of a commit's metadata that holds the manifests of partitions.
 PARTITIONS = "lakehouse.partitions"
@@ -147,12 +147,14 @@ class DeltaUnits:
         lock: Of all that follows.
         pending: What waits for the next commit.
         failed: What waited and may not be stored, and why.
+        at_once: The partitions that are to be one commit, which waits for the last of them.
     """
 
     def __init__(self, place: str, settings: Mapping[str, str], there: Callable[[], bool]) -> None:
         self.lock = threading.RLock()
         self.pending: list[PendingUnit] = []
         self.failed: list[tuple[PendingUnit, StorageError]] = []
+        self.at_once: frozenset[Partition] = frozenset()
         self._place, self._settings, self._there = place, settings, there
         self._since = self._looked = 0.0
         self._forget()
@@ -225,6 +227,10 @@ class DeltaUnits:
         self.index.read(lines)
         self._links, self._lines = (0, 0) if is_all else (self._links + 1, self._lines + self.index.lines - before)
 
+    def is_all(self, found: UnitSnapshot) -> bool:
+        """Whether nothing that a version has is left once what is stored at once is there."""
+        return self.at_once >= self.index.records.keys() and len(self.at_once) >= len(found.files)
+
     def add(self, unit: PendingUnit) -> bool:
         """Let a partition wait for the next commit; returns whether it is time for that."""
         with self.lock:
@@ -292,7 +298,9 @@ class DeltaUnits:
         *,
         closing: bool,
     ) -> None:
-        if found is not None and self.pending:
+        # Judged: it replaces all that there is.
+        is_anew = found is not None and bool(self.pending) and found.changed_type(schema) is not None
+        if found is not None and self.pending and not is_anew:
             found = self._widened(found, schema)
         lines = self.index.lines_for([(each.partition, each.manifest) for each in self.pending])
         lines += self.index.lines_without([partition for partition, _ in dropped])
@@ -326,13 +334,14 @@ class DeltaUnits:
                     file.path, True, now, file.bytes, dict(zip(found.dimensions, map(in_log, values), strict=True))
                 )
                 for values in [*(each.values for each in self.pending), *(values for _, values in dropped)]
+                if not is_anew  # which removes all that there is
                 for file in found.files.get(values, ())
             ]
             table = found.snapshot.table
             table.create_write_transaction(
                 [*added, *gone],
-                "append",
-                table.schema(),
+                "overwrite" if is_anew else "append",
+                deltalake.Schema.from_arrow(schema) if is_anew else table.schema(),
                 partition_by=list(found.dimensions),
                 commit_properties=properties,
             )
@@ -358,3 +367,18 @@ class DeltaUnits:
     def lacks_all(self) -> bool:
         """Whether many commits must be read for the index, and one more would spare that."""
         return self._links >= _LINKS
+
+
+def content_of(
+    found: UnitSnapshot, files: Sequence[StoredFile], record: PartitionRecord | None, known: Iterable[InputRecord]
+) -> InputRecord | None:
+    """The content of a partition: as recorded where its file is the one that was stored."""
+    if not files:
+        return None
+    size, stamp = sum(file.bytes for file in files), max(file.stamp for file in files)
+    if record is not None and len(files) == 1 and (size, stamp) == (record.bytes, record.modified_ns):
+        return record_of(record.content_hash, size, stamp, known)
+    named = sorted((file.path, file.bytes, file.modified_ms) for file in files)
+    metadata = found.snapshot.table.metadata()
+    described = f"{metadata.id} {found.snapshot.table.schema().to_json()} {named}"
+    return record_of(xxhash.xxh3_128_hexdigest(described.encode()), size, stamp, known)

@@ -323,7 +323,7 @@ class RelationalStorage(CleanedStorage):
             counted = CountedPieces(each.pieces)
             prepared.append((each.table, counted, *self._stored_form(each.table, counted, in_memory), each.origin()))
         manifests = []
-        with translate_errors(self, tables[-1].table, "written"), self.session(write=True) as session:
+        with translate_errors(self, tables[-1].table, "written"), self.writing() as session:
             assert session is not None  # noqa: S101  # writing makes the database
             for table, *_ in prepared:
                 session.lock(self.relation(table))

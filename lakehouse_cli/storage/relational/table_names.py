@@ -26,6 +26,8 @@ class RelationNames(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
+        #: The partitions that are stored in one transaction, which is under way.
+        self.at_once: frozenset[Relation] = frozenset()
 
     @abstractmethod
     def identity(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.errors import overtaken
+from lakehouse_cli.storage.errors import other_types_hint, overtaken
 from lakehouse_cli.storage.relational.inspection import REMOVE_PARTITIONS, is_overtaken
 from lakehouse_cli.storage.relational.publishing import NewTable, manifest_of
 from lakehouse_cli.storage.relational.session import (
@@ -161,7 +161,7 @@ def publish_unit(
     if kept is not None and is_overtaken(kept, digest, origin, table.name):
         raise overtaken(table, storage.uri(table))
     values = {name: text for name, text in partition.key.items() if name not in dict(new.found.columns)}
-    _make_base(session, relation, found, new.found, [*values])
+    _make_base(session, table, relation, found, new.found, [*values], storage.at_once)
     if found is not None and UNIT_COLUMN in dict(found.columns):
         session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(relation.unit)}")
     names = [quote(name) for name, _ in new.found.columns]
@@ -192,19 +192,32 @@ def aside_of(relation: Relation) -> Relation:
     return Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
 
 
-def _make_base(session: Session, relation: Relation, found: Found | None, new: Found, values: Sequence[str]) -> None:
+def _make_base(
+    session: Session,
+    table: Table,
+    relation: Relation,
+    found: Found | None,
+    new: Found,
+    values: Sequence[str],
+    at_once: Collection[Relation],
+) -> None:
     """Make the table of a partition, or let it have the columns of new rows."""
     base = relation.base
     present = {} if found is None else dict(found.columns)
     changed = [(name, kind) for name, kind in new.columns if present.get(name, kind) != kind]
-    if found is not None and (UNIT_COLUMN not in present or (changed and session.one_unit(base, relation) is None)):
-        session.do(f"DROP TABLE {session.sql(base)}")
+    if found is not None and UNIT_COLUMN not in present:
+        session.drop(base, table=True)  # with the manifest that it has as a table without partitions
         present, changed, found = {}, [], None
-    if changed:
+    if changed and not _others(session, relation, at_once):
+        # All rows are replaced; what hangs on the table and on its other columns stays.
+        for name, _ in changed:
+            session.do(f"ALTER TABLE {session.sql(base)} DROP COLUMN {quote(name)}")
+            del present[name]
+    elif changed:
         name, kind = changed[0]
         raise InTheWayError(
             f"column `{name}` is {present[name]} there, and would be {kind}",
-            "drop the table and run again, which computes its partitions anew; or keep the type",
+            other_types_hint(table),
         )
     text = session.text_type
     wanted = [*new.columns, *((name, text) for name in values), (UNIT_COLUMN, text)]
@@ -220,6 +233,14 @@ def _make_base(session: Session, relation: Relation, found: Found | None, new: F
     for name, kind in wanted if found is not None else ():
         if name not in present:
             session.do(f"ALTER TABLE {session.sql(base)} ADD COLUMN {quote(name)} {kind}")
+
+
+def _others(session: Session, relation: Relation, at_once: Collection[Relation]) -> bool:
+    """Whether partitions of a table are recorded beside one, and beside those that are stored in this transaction."""
+    base = relation.base
+    if not at_once:
+        return session.one_unit(base, relation) is not None
+    return any(base.of_unit(each) not in at_once for each in session.units(base).index.records)
 
 
 def drop_units(session: Session, base: Relation, units: Sequence[Relation]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
@@ -17,6 +18,8 @@ from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_digests
 
 class UnitStorage(SessionStorage):
     """Partitions as rows of one table; a base, see `RelationalStorage`."""
+
+    _session: Session | None = None
 
     @abstractmethod
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
@@ -47,6 +50,24 @@ class UnitStorage(SessionStorage):
                 digests = self.digests(session, unsure)
                 found |= contents_of(session, base, kept, [each.partition for each in unsure], digests)[0]
         return {each: found[each] for each in wanted if each in found}
+
+    @contextmanager
+    def storing_anew(self, units: Sequence[Table]) -> Iterator[None]:
+        """In one transaction."""
+        relations = [self.relation(each) for each in units]
+        with translate_errors(self, units[0], "written"), self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            for base in sorted({each.base for each in relations}):
+                session.lock(base)
+            self.at_once, self._session = frozenset(relations), session
+            try:
+                yield
+            finally:
+                self.at_once, self._session = frozenset(), None
+
+    def writing(self) -> AbstractContextManager[Session | None]:
+        """The transaction in which partitions are stored at once, or one of its own."""
+        return self.session(write=True) if self._session is None else nullcontext(self._session)
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
         """Nothing to do: rows and manifests are one transaction."""

@@ -37,6 +37,7 @@ CHANGING = {
     "publish_pieces",
     "publish_together",
     "publish_query",
+    "storing_anew",
     "keep_checks",
     "keep_digests",
     "drop_digests",
