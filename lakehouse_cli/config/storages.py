@@ -245,8 +245,12 @@ def _root(
         return root, without_password(written.shown)
     is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
     wrong = url_problem(root, storage_type.schemes, storage_type) if is_url else root_problem(root)
-    if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:
-        wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", "name a path"
+    if not is_url and storage_type.root != "text" and (scheme := scheme_of(root)) is not None:
+        says_it = storage_type.name == "files" and scheme in SCHEMES
+        hint = (
+            f"leave out `type: files`: the root says that it is of type {SCHEMES[scheme]}" if says_it else "name a path"
+        )
+        wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", hint
     if wrong:
         reader.report(written, f"root {quoted(without_password(written.shown))} of {owner} {wrong[0]}", wrong[1])
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ class Ask(Struct, frozen=True):
         near: The worker that it had best be given to, as it has just written what is read; empty for any.
         on_placed: Called with the name of the worker that it was given to, in any thread.
         on_waited: Called with the seconds since it was submitted in which it was not computed, in any thread.
+        table: The name of the table that is computed, by which messages call it.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Ask(Struct, frozen=True):
     near: str = ""
     on_placed: Callable[[str], None] | None = None
     on_waited: Callable[[float], None] | None = None
+    table: str = ""
 
 
 class Executor(ABC):
@@ -95,12 +97,13 @@ class Executor(ABC):
                 `WorkerTimeoutError`.
         """
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> Collection[str]:
         """Begin nothing more, and let what is under way end; the rest fails with `WithdrawnError`, soon.
 
-        Where no more is submitted than `workers`, all of it is under way.
+        Where no more is submitted than `workers`, all of it is under way. Returns the tables of what is not, as far as
+        that has not failed yet; may be called again.
         """
-        return
+        return ()
 
     def stop(self) -> None:
         """Begin nothing more, and end at once what is under way, as far as that can be done.
@@ -153,11 +156,12 @@ class WithdrawnError(Exception):
 
     Attributes:
         may_be_done: Whether it was given to a worker before, which may have done it.
+        waited: What it waited for, as far as that is no place that others had.
     """
 
-    def __init__(self, *, may_be_done: bool = False) -> None:
+    def __init__(self, *, may_be_done: bool = False, waited: str = "") -> None:
         super().__init__("was not begun")
-        self.may_be_done = may_be_done
+        self.may_be_done, self.waited = may_be_done, waited
 
 
 class WorkUnwantedError(Exception):

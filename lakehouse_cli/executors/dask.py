@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import CancelledError
+from contextlib import nullcontext, suppress
 from pathlib import PurePath
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -29,8 +31,14 @@ _CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
 _MARGIN_S = 2.0
 # Bytes up to which an answer is said; the scheduler keeps some of what is said.
 _SMALL = 1 << 16
-# What is said of an answer: it, that it must be fetched, that it is there.
-_ANSWER, _LARGE, _DONE = "answer", "large", "done"
+# What is said of an answer: it, that it must be fetched, that it is there; and of what is no work, with why it is not.
+_ANSWER, _LARGE, _DONE, _ASKED = "answer", "large", "done", "asked"
+# How many workers are sent the code at once: each time it is in memory once more.
+_SENT_AT_ONCE = 8
+# Workers say seldomer that they are there the more they are: of so many each may be silent for a second more.
+_PER_SECOND = 100
+# Seconds for which a worker is taken to be silent by one look that found it so: what looks may have slept.
+_LOOK_S = 1.0
 # States of a task at its worker that is still waited for.
 _WANTED = frozenset(("executing", "long-running"))
 
@@ -44,9 +52,10 @@ class DaskEngine(Engine):
         """Have a client."""
         self._futures: dict[str, Any] = {}
         self._large: set[str] = set()
-        self._asking = ThreadPoolExecutor(4, "lakehouse greeting")
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
+        self._heard: dict[str, tuple[float, float]] = {}
+        self._looked_at = time.monotonic()
         # What it logs of connections that end is said by the run.
         for name in ("distributed.client", "distributed.core", "distributed.utils_comm", "distributed.comm"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -75,6 +84,7 @@ class DaskEngine(Engine):
             raise self._unusable(client) from client
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)
+        self._sending = asyncio.Semaphore(_SENT_AT_ONCE)  # of the loop of this client
         return client
 
     def _lost(self) -> ClusterLostError:
@@ -100,25 +110,32 @@ class DaskEngine(Engine):
             info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_HANG_S)
         except (TimeoutError, OSError, RuntimeError, AttributeError) as error:
             raise self._lost() from error
-        found = {}
+        found, heard = {}, {}
+        now = time.monotonic()
+        passed, self._looked_at = min(now - self._looked_at, _LOOK_S), now
         for address, each in info["workers"].items():
             if each["status"] == "running":
                 # Its folder is its own, where another one may come to the same address.
                 name = f"{address}#{PurePath(each['local_directory']).name}"
                 self._addresses[name] = address
                 resources = {"memory": float(each["memory_limit"]), **each["resources"]}
-                found[name] = Slots(each["nthreads"], resources)
+                before, silent_s = self._heard.get(name, (0.0, 0.0))
+                silent_s = silent_s + passed if each["last_seen"] == before else 0.0
+                heard[name] = each["last_seen"], silent_s
+                silent_s = max(silent_s - len(info["workers"]) / _PER_SECOND, 0.0)
+                found[name] = Slots(each["nthreads"], resources, silent_s)
+        self._heard = heard
         return found
 
     def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
         """Ask beside the work of the worker."""
-        self._asking.submit(self._ask, self._addresses[worker], key, message, requirements.probe(__name__))
+        self._client.loop.add_callback(self._ask, self._addresses[worker], key, message, requirements.probe(__name__))
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Submit `work_at_worker`, for one worker only; what is no work is not queued behind work."""
         address = self._addresses[worker]
         if resources is None:
-            self._asking.submit(self._ask, address, key, message)
+            self._client.loop.add_callback(self._ask, address, key, message)
             return
         own = {name: amount for name, amount in resources.items() if name != "memory"}
         try:
@@ -139,16 +156,21 @@ class DaskEngine(Engine):
             self._futures[key] = future
         future.add_done_callback(lambda future: self._said.put((key, _DONE, future)))
 
-    def _ask(self, address: str, key: str, message: bytes, probe: str = "") -> None:
+    async def _ask(self, address: str, key: str, message: bytes, probe: str = "") -> None:
+        """Ask a worker, in the loop of the client: one that is silent keeps no other one waiting."""
         content, error = None, None
         try:
-            if probe and (differences := self._client.run(eval, probe, workers=[address])[address]):
+            if probe and (differences := (await self._client.run(eval, probe, workers=[address]))[address]):
                 error = unlike(differences)
             else:
-                content = self._client.run(answer_at_once, message, workers=[address])[address]
+                async with self._sending if len(message) > _SMALL else nullcontext():
+                    content = (await self._client.run(answer_at_once, message, workers=[address]))[address]
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
+            with suppress(Exception):  # the cluster is gone
+                if address not in (await self._client.scheduler.identity(n_workers=-1))["workers"]:
+                    return
             error = WorkerDiedError(f"does not answer: {type(raised).__name__}: {raised}")
-        self.on_answer(key, content, error)
+        self._said.put((key, _ASKED, (content, error)))
 
     def _take_event(self, event: tuple[float, Any]) -> None:
         """Take what a worker says, in the thread of the client, which must not wait."""
@@ -159,8 +181,10 @@ class DaskEngine(Engine):
         """Take what was said and done, in the order in which it came."""
         while (said := self._said.get()) is not None:
             key, kind, value = said
-            if kind not in (_ANSWER, _LARGE, _DONE):
+            if kind not in (_ANSWER, _LARGE, _DONE, _ASKED):
                 self.on_said(key, kind, value)
+            elif kind == _ASKED:
+                self.on_answer(key, *value)
             elif kind == _ANSWER:
                 self._answered(key, value, None)
             else:
@@ -211,7 +235,6 @@ class DaskEngine(Engine):
     def close(self) -> None:
         """Close the client."""
         self._said.put(None)
-        self._asking.shutdown(wait=False, cancel_futures=True)
         with suppress(Exception):
             self._client.close(timeout=2)
 

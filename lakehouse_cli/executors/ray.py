@@ -17,6 +17,7 @@ from typing import Any
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
+from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, is_refused
 from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
@@ -29,10 +30,8 @@ _DRIVER = "lakehouse_cli.executors.clusters.ray_driver"
 _CONNECT_S, _LOAD_S, _END_S = 10.0, 120.0, 2.0
 # The same for what a head says at which something listens, which may be busy; and between two looks at that.
 _HANG_S, _LOOK_S = 30.0, 1.0
-# How a client of HTTP/2 begins, with no settings; each side sends such a frame first, whose header is so long
-# (https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
-_SETTINGS, _FRAME = b"\x04", 9
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _SETTINGS + bytes(5)
+# What Ray itself asks a head first, and seconds for the answer; one that is busy gives none.
+_CHECK, _ANSWER_S = "/ray.rpc.NodeInfoGcsService/GetClusterId", 2.0
 
 
 class RayEngine(Engine):
@@ -51,18 +50,17 @@ class RayEngine(Engine):
         address = os.environ.get("RAY_ADDRESS", "") if self.address == "auto" else self.address
         if "://" in address:
             raise self._lost("`RAY_ADDRESS` is a URL, and not the address of a head such as `10.0.0.5:6379`")
-        if re.fullmatch(r".+:\d+", address):
-            self._greet(address)
+        is_head = not re.fullmatch(r".+:\d+", address) or self._greet(address)
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
             self._process = new_python(_DRIVER, "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
             self._line.send(self.address)
-            for seconds in (_LOAD_S, _HANG_S):
+            for seconds in (_LOAD_S, _HANG_S if is_head else _CONNECT_S):
                 if kind != "lost" and self._line.poll(seconds):
                     kind, why = self._line.recv()
-        self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
+        self._nodes: SimpleQueue[Mapping[str, tuple[Mapping[str, float], float]] | None] = SimpleQueue()
         self._reader = threading.Thread(target=self._serve, name="lakehouse answers", daemon=True)
         if kind != "ready":
             self.close()
@@ -70,19 +68,24 @@ class RayEngine(Engine):
         self._reader.start()
         self._head = why
 
-    def _greet(self, address: str) -> None:
-        """See that what listens at an address speaks HTTP/2, as a head does."""
+    def _greet(self, address: str) -> bool:
+        """See that what listens at an address speaks HTTP/2, as a head does; returns whether it may be one."""
         with self._reach(address) as connection:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-                return
-            try:
-                connection.sendall(_PREFACE)
-                with connection.makefile("rb") as received:
-                    frame = received.read(_FRAME)
-            except OSError as error:
-                raise self._lost() from error
-        if frame[3:4] != _SETTINGS:
-            raise self._lost()
+                return True
+            with connection.makefile("rb") as received:
+                try:
+                    connection.sendall(PREFACE)
+                    is_server = begins_http2(received)
+                except OSError as error:
+                    raise self._lost() from error
+                if not is_server:
+                    raise self._lost()
+                with suppress(OSError):
+                    connection.sendall(call_of(_CHECK, address))
+                    connection.settimeout(_ANSWER_S)
+                    return not is_refused(received)
+        return True
 
     def _reach(self, address: str) -> socket.socket:
         """Connect to an address at which something listens."""
@@ -115,7 +118,7 @@ class RayEngine(Engine):
             self._reach(self._head).close()
         if found is None:
             raise self._lost()
-        return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}
+        return {name: Slots(int(each["cpus"]), each, silent_s) for name, (each, silent_s) in found.items()}
 
     def greet(self, worker: str, key: str, message: bytes, requirements: Requirements) -> None:
         """Have the driver ask the node, which would say of a function that it lacks only that it lacks it."""

@@ -146,7 +146,7 @@ class Attempts:
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
         told = partial(self._placed, name), partial(self._has_waited, name)
         how = attempt > 1, job.reaches("dask"), self._fail_fast and attempt > job.table.retries
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, *how, near, *told)
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, *how, near, *told, name)
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
@@ -188,8 +188,7 @@ class Attempts:
         for timer, job in list(self._waiting.values()):
             timer.cancel()
             self._give_up(job)
-        self._executor.withdraw()
-        return self._withdrawn
+        return {*self._executor.withdraw(), *self._withdrawn}
 
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:

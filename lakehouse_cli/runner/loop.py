@@ -382,7 +382,8 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         if isinstance(ended, WithdrawnError):
             del self.under_way[name]
-            self._cancel(self._members(name), self.stopped_by or "")
+            why = f"{self.stopped_by or ''}{f'; it waited, as {ended.waited}' if ended.waited else ''}"
+            self._cancel(self._members(name), why)
             return
         planned = self.planned[name]
         attempts, waited = (

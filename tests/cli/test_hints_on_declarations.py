@@ -43,6 +43,17 @@ def test_pattern_in_inputs(folder: ProjectFolder, cli: Cli, inputs: str) -> None
     assert cli("validate").code == 0
 
 
+def test_url_of_a_storage_of_files(folder: ProjectFolder, cli: Cli) -> None:
+    """Also where a cluster computes tables, whose workers see no folder of this machine."""
+    top = 'storages: {default: {type: files, root: "s3://lake/x"}}\nexecution: {executor: ray}\n'
+    folder.declare("s: {kind: source, columns: {a: int64}}", top=top)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "leave out `type: files`: the root says that it is of type s3" in refused.err
+    folder.edit("lakehouse.yaml", "type: files, ", "")
+    assert cli("validate").code == 0
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     [

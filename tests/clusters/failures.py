@@ -260,11 +260,16 @@ def test_short_tables_that_are_not_begun(
         folder.write("hold", "until the run stops")
         await_that(lambda: len(list(folder.path.glob("held.*"))) == 3)
         begun = set(chains.computed())
+        await_that(lambda: last_events(folder).count('"materialized"') == len(begun) - 3)
         if how == "interrupted":
             run.interrupt()
         else:
             folder.write("fail", "one of them")
         await_that(lambda: last_events(folder).count('"cancelled"') == 300 - len(begun))
+        if how == "interrupted":
+            held = {each.name.partition(".")[2] for each in folder.path.glob("held.*")}
+            events = map(json.loads, last_events(folder).splitlines())
+            assert [set(event["finishing"]) for event in events if "finishing" in event] == [held]
         (folder.path / "hold").unlink()
         assert run.ends() == (130 if how == "interrupted" else 1)
         document = json.loads(run.out)
@@ -297,6 +302,22 @@ def test_timeout_at_a_worker_that_is_stopped(
     assert [tables[f"t1_{step}"]["status"] for step in range(3)] == ["materialized"] * 3
     assert [tables[f"t0_{step}"]["status"] for step in (1, 2)] == ["skipped"] * 2
     assert "does not answer, and is given nothing until it does" in run.err
+
+
+def test_worker_that_is_stopped(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
+    """A table without `timeout` waits for it, which is said; one that wakes goes on, and it was one attempt."""
+    chains = Chains(folder, cluster, s3_server, chains=2, length=2)
+    folder.edit("transforms.py", 'name="t0_0", seconds=0.2', 'name="t0_0", seconds=2.0')
+    with running(folder.path, "run", "-o", "json") as run:
+        await_that(lambda: chains.computed()["t0_0"])
+        process = next(int(note.name.split(".")[1]) for note in chains.notes.glob("t0_0.*"))
+        stopped = cluster.stop_worker(process)
+        run.reports("does not answer, and is given nothing until it does; `t0_0` waits for it: wake it, or end it")
+        cluster.wake_worker(stopped)
+        assert run.ends() == 0
+        tables = json.loads(run.out)["tables"]
+    assert {table["attempts"] for table in tables} == {1}
+    chains.is_whole(cli)
 
 
 def test_next_attempt_asks_for_more_memory(

@@ -136,8 +136,8 @@ class Cluster(ABC):
         """Kill one, as a machine that lost its power."""
         self._end(self.workers.pop(number))
 
-    def stop_worker(self, process: int) -> None:
-        """Stop the one of which this process is, and all that it started; it goes with the test."""
+    def stop_worker(self, process: int) -> int:
+        """Stop the one of which this process is, and all that it started; returns its number. It goes with the test."""
         for number, worker in self.workers.items():
             found = [worker.pid]
             for each in found:  # grows meanwhile
@@ -146,6 +146,16 @@ class Cluster(ABC):
                 for each in found:
                     os.kill(each, signal.SIGSTOP)
                 self._usual.pop(self.workers[number], None)
+                return number
+        raise AssertionError(f"no worker has started process {process}")
+
+    def wake_worker(self, number: int) -> None:
+        """Let one go on that was stopped."""
+        found = [self.workers[number].pid]
+        for each in found:
+            found += children(each)
+        for each in reversed(found):
+            os.kill(each, signal.SIGCONT)
 
     def kill_scheduler(self) -> None:
         """Kill it."""

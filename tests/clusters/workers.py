@@ -12,6 +12,7 @@ import pytest
 from tests.cli.running import running
 from tests.clusters.servers import Cluster, free_port
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.s3 import S3Server
 
 # Hides a package from a worker, as if it were not installed there.
 WITHOUT = """
@@ -173,7 +174,40 @@ def test_bundle_that_is_too_large(folder: ProjectFolder, cli: Cli, cluster: Clus
     assert "`large.bin` 200.0 MB" in ran.out
 
 
-def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
+def test_table_that_no_worker_can_have(folder: ProjectFolder, cluster: Cluster) -> None:
+    """It is said what none has, once; the run goes on as soon as one that has it joins."""
+    declare(folder, cluster, resources="{memory: 2GiB}")
+    cluster.start_worker(0, memory="1GiB")
+    cluster.await_worker(0)
+    why = "no worker has 2 GiB of memory (the most is 1 GiB)"
+    with running(folder.path, "run") as run:
+        run.reports(f"note: `place` waits, as {why}: start one that has it, or ask for less under `resources`")
+        run.interrupt()
+        assert run.ends() == 130
+    assert f"interrupted; it waited, as {why}" in run.out
+    with running(folder.path, "run") as run:
+        run.reports(f"as {why}: ")
+        cluster.start_worker(1, memory="3GiB")
+        assert run.ends() == 0
+    assert run.err.count(why) == 1
+
+
+def test_workers_that_are_stopped_keep_no_other_waiting(folder: ProjectFolder, cluster: Cluster) -> None:
+    """They are greeted at the same time as others, and the run ends though they do not answer."""
+    if cluster.executor == "ray":
+        pytest.skip("a node of Ray's starts a dozen processes; its driver waits for none of them in a thread")
+    declare(folder, cluster)
+    for number in range(6):
+        started(cluster, number)
+        if number < 5:
+            cluster.stop_worker(cluster.workers[number].pid)
+    with running(folder.path, "run") as run:
+        assert run.ends() == 0, run
+    assert "destroyed" not in run.err
+    assert f"{cluster.folder}/worker-5" in folder.read("data/place.csv")
+
+
+def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     declare(folder, cluster)
     declared = folder.read("lakehouse.yaml")
     folder.edit("lakehouse.yaml", str(cluster.port), str(free_port()))
@@ -186,6 +220,10 @@ def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster:
         folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(server.server_address[1])))
         ran = cli("run")
         server.shutdown()
+    assert ran.code == 1
+    assert cluster.silence in ran.out
+    folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(s3_server.grpc_port)))
+    ran = cli("run")
     assert ran.code == 1
     assert cluster.silence in ran.out
     with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing

@@ -67,6 +67,11 @@ class S3Server:
         return f"http://127.0.0.1:{self.ports[0]}"
 
     @property
+    def grpc_port(self) -> int:
+        """Where it answers calls of gRPC, of methods of its own."""
+        return self.ports[0] + 10_000
+
+    @property
     def options(self) -> dict[str, Any]:
         """What a storage's ``options`` need to reach it."""
         return {
@@ -117,7 +122,7 @@ class S3Server:
             f"-filer.port.grpc={filer + 10_000}",
             "-s3",
             f"-s3.port={s3}",
-            f"-s3.port.grpc={s3 + 10_000}",
+            f"-s3.port.grpc={self.grpc_port}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",

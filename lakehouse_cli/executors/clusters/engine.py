@@ -21,10 +21,12 @@ class Slots(Struct, frozen=True):
     Attributes:
         count: How many pieces of work it does at once.
         resources: How much there is of what work may ask for, `memory` in bytes.
+        silent_s: Seconds for which nothing has been heard of it, though it should have been.
     """
 
     count: int
     resources: Mapping[str, float] = {}
+    silent_s: float = 0.0
 
 
 class ClusterLostError(ClusterError):

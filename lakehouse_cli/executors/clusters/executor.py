@@ -32,12 +32,15 @@ from lakehouse_cli.executors.clusters.pieces import (
     missing_answer,
     settle,
     shown,
+    waiting,
 )
 from lakehouse_cli.executors.clusters.worker import BEGUN, pack_message, unpack_answers
 from lakehouse_cli.executors.worker_process import say_here
 
 #: Seconds between two looks at which workers there are.
 LOOK_S = 0.5
+#: Seconds for which a table waits for what no worker has before that is said.
+UNPLACED_S = 5.0
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
 
@@ -81,6 +84,9 @@ class ClusterExecutor(Executor):
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
         self._is_closed = self._is_withdrawn = False
+        # What pieces wait for that no worker has, by what they ask for, with since when; how many; what was said.
+        self._lacking: dict[frozenset[tuple[str, float]], tuple[str, float]] = {}
+        self._unplaced, self._told = 0, set[frozenset[tuple[str, float]]]()
         self._wake = threading.Event()
         self._bundle_id = self._bundle.id  # which is refused, if it is, before anything is asked of the cluster
         self._engine = self.engine(options, self._on_answer, self._on_said)
@@ -110,8 +116,8 @@ class ClusterExecutor(Executor):
 
     @property
     def most_submitted(self) -> int:
-        """As many as are under way, and where they are short those that are given together with them."""
-        return self.workers * self._pace.together
+        """As many as are under way, where they are short those that are given together with them, and what waits."""
+        return self.workers * self._pace.together + self._unplaced
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None, ask: Ask | None = None
@@ -136,7 +142,8 @@ class ClusterExecutor(Executor):
             while self._lost_since is None and len(self._calls) < self.workers and self._place():
                 continue
         for piece in ended:
-            withdrawn = WithdrawnError(may_be_done=piece.again) if self._is_withdrawn else None
+            waited, _ = self._lacking.get(frozenset(piece.ask.resources.items()), ("", 0.0))
+            withdrawn = WithdrawnError(may_be_done=piece.again, waited=waited) if self._is_withdrawn else None
             fail(piece, self._lost or withdrawn or WorkerDiedError("was not started"))
 
     def _place(self) -> bool:
@@ -264,9 +271,37 @@ class ClusterExecutor(Executor):
         Raises:
             ClusterLostError: Nothing answers.
         """
-        for key, name in self._members.look():
+        gone, silent = self._members.look()
+        for key, name in gone:
             self._engine.cancel(key)
             self._end_call(key, Answer("died", text=f"was on worker {shown(name)}, which is gone"))
+        with self._lock:
+            for name in silent:
+                had = [piece for call in self._calls.values() if call.worker == name for piece in call.pieces.values()]
+                waits = f"; {waiting(had[0], len(had))} for it: wake it, or end it, and that is a failed attempt"
+                self._members.doubt(name, is_silent=True, waiting=waits if had else "")
+        self._look_at_what_waits()
+
+    def _look_at_what_waits(self) -> None:
+        """Let others be begun beside what no worker can have, and say of that what it is, once."""
+        said = []
+        with self._lock:
+            now, before, self._lacking = time.monotonic(), self._lacking, {}
+            count = 0
+            for piece, number in self._backlog.waiting():
+                asked = frozenset(piece.ask.resources.items())
+                if lacks := self._members.lacking(piece.ask.resources):
+                    count += number
+                    self._lacking[asked] = lacks, before.get(asked, ("", now))[1]
+                    if asked not in self._told and now - self._lacking[asked][1] >= UNPLACED_S:
+                        self._told.add(asked)
+                        what = "start one that has it, or ask for less under `resources`" if asked else "start one"
+                        said.append(f"note: {waiting(piece, number)}, as {lacks}: {what}; the run goes on until then")
+            is_more, self._unplaced = count > self._unplaced, count
+        for line in said:
+            say_here("stderr", line)
+        if is_more:
+            self.on_more()
 
     def _end_overdue(self) -> None:
         """Let work have failed that is over its time, and of which its worker does not say so."""
@@ -310,18 +345,15 @@ class ClusterExecutor(Executor):
         self._calls.clear()
         return pieces
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> frozenset[str]:
         """Begin nothing more, and have workers give back what they have not begun."""
         with self._lock:
-            if self._is_withdrawn:
-                return
-            self._is_withdrawn = True
-            told = dict.fromkeys(
-                call.worker for call in self._calls.values() if call.begun is None or len(call.pieces) > 1
-            )
-            for name in told:
+            has_more = [(call.worker, rest) for call in self._calls.values() if (rest := call.not_begun())]
+            for name in dict.fromkeys(name for name, _ in has_more) if not self._is_withdrawn else ():
                 self._members.ask(name, "withdraw")
+            self._is_withdrawn = True
         self._dispatch()
+        return frozenset(piece.ask.table for _, rest in has_more for piece in rest)
 
     def stop(self) -> None:
         """Let all that is under way be unwanted; nothing is waited for."""

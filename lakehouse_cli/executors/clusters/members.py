@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from math import inf
+from math import floor, inf
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ from lakehouse_cli.executors.worker_process import say_here
 _LIKE_S = 1.0
 # Seconds between two looks at which workers there are while the first ones are waited for.
 _SOON_S = 0.1
+# Seconds of silence after which a worker is given nothing more, and that is said.
+_SILENT_S = 15.0
 # Seconds for which others are waited for after a first worker, one that is there and may have to load, one that comes.
 _SETTLING_S, _GREETING_S, _NONE_S = 1.0, 30.0, 10.0
 
@@ -40,6 +42,7 @@ class Member:
     calls: set[str] = field(default_factory=set)
     taken: dict[str, float] = field(default_factory=dict)
     greeted: float = field(default_factory=time.time)
+    heard: float = field(default_factory=time.monotonic)
     ahead: float = 0.0
 
     def compare_clocks(self, name: str, there: float) -> None:
@@ -139,16 +142,36 @@ class Members:
             worker.take(resources, -1)
             self._note_room(name, worker)
 
-    def doubt(self, name: str, *, is_silent: bool) -> None:
-        """Give nothing to a worker until it is found again; to one that is there and is silent, until it answers."""
+    def doubt(self, name: str, *, is_silent: bool, waiting: str = "") -> None:
+        """Give nothing to a worker until it is found again; to one that is there and is silent, until it answers.
+
+        Args:
+            name: The worker.
+            is_silent: Whether it is there.
+            waiting: What waits for it, and what can be done.
+        """
         worker = self.workers.get(name)
         if worker is None or worker.state != "ready":
             return
         worker.state = "doubted"
         self._note_room(name, worker)
         if is_silent:
-            say_here("stderr", f"note: {shown(name)} does not answer, and is given nothing until it does")
+            say_here("stderr", f"note: {shown(name)} does not answer, and is given nothing until it does{waiting}")
             self._greet(name, worker)
+
+    def lacking(self, asked: Mapping[str, float]) -> str:
+        """What no worker has of what is asked for, be it that others have it now; empty where one has it all."""
+        there = [each.slots.resources for each in self.workers.values() if each.state != "unfit"]
+        if not there:
+            return "there is no worker"
+        if any(all(amount <= each.get(name, 0) for name, amount in asked.items()) for each in there):
+            return ""
+        most = {name: max(each.get(name, 0) for each in there) for name in asked}
+        lacks = {name: amount for name, amount in asked.items() if amount > most[name]}
+        if not lacks:
+            return f"no worker has {' and '.join(_amount(*each) for each in asked.items())} at once"
+        has = (f"{_amount(name, amount)} (the most is {_size(name, most[name])})" for name, amount in lacks.items())
+        return f"no worker has {' nor '.join(has)}"
 
     def _note_room(self, name: str, worker: Member) -> None:
         if worker.is_free:
@@ -179,6 +202,7 @@ class Members:
                 self._send_bundle(name, worker)
             else:
                 worker.state = "ready"
+            worker.heard = time.monotonic()
             self._note_room(name, worker)
         self._changed.notify_all()
 
@@ -220,8 +244,10 @@ class Members:
 
     # Which there are.
 
-    def look(self) -> list[tuple[str, str]]:
-        """Take note of workers that came, and of those that went; returns the calls of these, with their names.
+    def look(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Take note of workers that came, and of those that went.
+
+        Returns the calls of those that went, each with the name of its worker; and those that are there and silent.
 
         Raises:
             ClusterLostError: Nothing answers.
@@ -247,7 +273,9 @@ class Members:
                     self._note_room(name, worker)
             self.shares = _most_on_one_machine(self.workers)
             self._changed.notify_all()
-        return gone
+            since = time.monotonic() - _SILENT_S
+            silent = [name for name in found if found[name].silent_s >= _SILENT_S and self.workers[name].heard < since]
+        return gone, silent
 
     def await_ready(self) -> None:
         """Wait for the workers that there are to be ready, or at least for one.
@@ -294,6 +322,22 @@ def _most_on_one_machine(workers: Mapping[str, Member]) -> int:
     for name, each in workers.items():
         places[urlsplit(shown(name)).hostname or name] += each.slots.count
     return max(places.values(), default=1)
+
+
+def _size(name: str, amount: float) -> str:
+    """An amount of a resource, as messages show it, rounded down.
+
+    >>> _size("memory", 1.5 * 2**30), _size("memory", 300 * 2**20), _size("gpus", 2)
+    ('1.5 GiB', '300 MiB', '2')
+    """
+    if name != "memory":
+        return f"{amount:g}"
+    size, unit = (amount / 2**30, "GiB") if amount >= 2**30 else (amount / 2**20, "MiB")
+    return f"{floor(100 * size) / 100:,.10g} {unit}"
+
+
+def _amount(name: str, amount: float) -> str:
+    return f"{_size(name, amount)} of {name if name == 'memory' else f'`{name}`'}"
 
 
 def _say_unfit(name: str, worker: Member) -> None:

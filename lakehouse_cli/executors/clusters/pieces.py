@@ -89,6 +89,10 @@ class Call:
             self.begun, self.limited, self.limit = time.monotonic(), None, inf
         return self.pieces.pop(number)
 
+    def not_begun(self) -> list[Piece]:
+        """The pieces that are not under way, as far as is known."""
+        return list(self.pieces.values())[self.begun is not None :]
+
     def failed(self, why: Answer) -> Piece | None:
         """The piece that was under way when answers ended; None where the worker went before it began any."""
         first = next(iter(self.pieces.values()), None)
@@ -143,6 +147,10 @@ class Backlog:
         self._count -= len(taken)
         return taken
 
+    def waiting(self) -> Iterator[tuple[Piece, int]]:
+        """The first of each queue, with how many there are."""
+        return ((queue[0], len(queue)) for queue in self._queues.values() if queue)
+
     def clear(self) -> list[Piece]:
         """Take all."""
         pieces = [piece for queue in self._queues.values() for piece in queue]
@@ -170,6 +178,12 @@ class Pace:
 def shown(worker: str) -> str:
     """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
     return worker.partition("#")[0]
+
+
+def waiting(first: Piece, count: int) -> str:
+    """That some pieces wait, of which this is one, by its table."""
+    what = f"`{first.ask.table}`" if first.ask.table else "work"
+    return f"{what} waits" if count == 1 else f"{what} and {count - 1} more wait"
 
 
 def missing_answer(error: WorkerDiedError | None) -> Answer:

@@ -10,6 +10,8 @@ import os
 import signal
 import tempfile
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -26,6 +28,7 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError
+from lakehouse_cli.executors.clusters.http2 import PREFACE
 from lakehouse_cli.executors.clusters.requirements import unlike
 from lakehouse_cli.executors.clusters.worker import answer
 from lakehouse_cli.executors.worker import LEADERS
@@ -36,6 +39,8 @@ OUT_OF_MEMORY = "was ended by Ray, as its machine ran out of memory"
 _OPTIONS = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
 _OURS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory"}
 _NOT_ASKED_FOR = ("node:", "object_store_memory")
+# Seconds between two looks at whether a node that has work answers, and for an answer.
+_LOOK_S = 5.0
 # Of nodes that are not there any more, which Ray lists for a while.
 _GONE = (exceptions.NodeDiedError, exceptions.TaskUnschedulableError)
 
@@ -89,6 +94,8 @@ class _Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[tuple[Any, ...], Any] = {}
         self._gone: set[str] = set()
+        self._working: Counter[str] = Counter()
+        self._silent_s: dict[str, float] = {}  # of nodes that are looked at
         self._end = asyncio.Event()
 
     async def serve(self) -> None:
@@ -126,8 +133,24 @@ class _Driver:
             }
             if each["Alive"] and each["NodeID"] not in self._gone and resources.get("cpus", 0) >= 1:
                 shown = (each["NodeName"] or each["NodeManagerAddress"]).replace(" ", "_").replace("#", "_")
-                found[f"{shown}#{each['NodeID']}"] = resources
+                found[f"{shown}#{each['NodeID']}"] = resources, self._silent_s.get(each["NodeID"], 0.0)
+                if self._working[each["NodeID"]] and each["NodeID"] not in self._silent_s:
+                    self._begin(self._hear(each["NodeID"], each["NodeManagerAddress"], each["NodeManagerPort"]))
         self._line.send(("", "nodes", found))
+
+    async def _hear(self, node: str, host: str, port: int) -> None:
+        """Take note of how long a node has been silent, as long as it has work: Ray finds out after a minute."""
+        self._silent_s[node] = 0.0
+        while self._working[node] and node not in self._gone:
+            end = time.monotonic() + _LOOK_S
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await _answers(host, port)
+                self._silent_s[node] = 0.0
+            except OSError:  # none in that time, for one
+                self._silent_s[node] += _LOOK_S
+            await asyncio.sleep(end - time.monotonic())
+        del self._silent_s[node]
 
     async def _follow(
         self, key: str, worker: str, message: bytes, resources: Mapping[str, float] | None, probe: str = ""
@@ -135,6 +158,7 @@ class _Driver:
         """Have a node answer a message, and hand on what it says; or what it has otherwise, if there is a `probe`."""
         shown, _, node = worker.rpartition("#")
         self._streams[key] = None
+        self._working[node] += resources is not None
         try:
             if node in self._gone:
                 raise exceptions.TaskUnschedulableError(f"{shown} is gone")
@@ -153,6 +177,7 @@ class _Driver:
             if key in self._streams and not (node in self._gone and resources is None):
                 self._line.send((key, "failed", _why(error, shown)))
         self._streams.pop(key, None)
+        self._working[node] -= resources is not None
 
     def _call(self, node: str, resources: Mapping[str, float] | None) -> Any:
         """The function as it is called at a node, once at most, and nowhere else."""
@@ -165,6 +190,17 @@ class _Driver:
                 **{_OPTIONS[name]: amount for name, amount in asked.items() if name in _OPTIONS},
             )
         return self._calls[options]
+
+
+async def _answers(host: str, port: int) -> None:
+    """Wait until a server of Ray's answers; one that closes the connection, as those of TLS do, is there as well."""
+    with suppress(ConnectionError):
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            writer.write(PREFACE)
+            await reader.read(1)
+        finally:
+            writer.close()
 
 
 def _only_at(node: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ the next piece, and ended after a minute.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,8 @@ _COUNTS = Path("/proc/vmstat")
 _PATIENCE_S = 1.0
 _IDLE_S = 60.0
 _LOOK_S = 10.0
+# Seconds after which nobody looks for what a run has left beside bundles.
+_LEFT_S = 86_400.0
 # How many processes without work are kept while others are started, as for another run.
 _MOST_IDLE = 4
 #: Said of work as it begins: of what a worker was given that then went, it is known by that whether it was begun.
@@ -101,6 +104,7 @@ def answer(
     elif asked.kind == "take":
         try:
             unpack(asked.content, place)
+            _remove_leftovers(place.parent)
             found = Answer("ready")
         except OSError as error:
             found = Answer("start", text=f"cannot write {place}: {system_reason(error)}")
@@ -126,6 +130,14 @@ def folder_of(folder: str, bundle: str) -> Path:
 def _withdrawn(place: Path, run: str) -> Path:
     """The file beside a bundle that is there where nothing more of a run is to be begun, by whatever process."""
     return place.with_name(f".withdrawn-{run}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what runs have left beside bundles: those files, and folders that none unpacks into any more."""
+    for each in folder.glob(".*"):
+        with suppress(OSError):  # another one was first
+            if time.time() - each.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 class _Round:

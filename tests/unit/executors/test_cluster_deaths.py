@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError, WorkerTimeoutError
-from lakehouse_cli.executors.clusters import pieces
+from lakehouse_cli.executors.clusters import members, pieces
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.worker import BEGUN
 from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
@@ -29,11 +30,14 @@ class Mortal(Here):
         #: What "one" is asked for while it hangs, that is no work.
         self.kept: list[tuple[str, str, bytes, None]] = []
         self.is_held = False
+        #: Those of whom nothing has been heard for long.
+        self.silent: set[str] = set()
         self._looks, self._passes = threading.Semaphore(0), threading.Semaphore(0)
 
     def workers(self) -> Mapping[str, Slots]:
         """Those that are not gone, as they were when the look began."""
         found = {name: slots for name, slots in super().workers().items() if name not in self.gone}
+        found |= {name: replace(found[name], silent_s=99.0) for name in self.silent}
         if self.is_held:
             self._looks.release()
             assert self._passes.acquire(timeout=PATIENCE)
@@ -155,3 +159,23 @@ def test_work_over_its_time_at_a_worker_that_says_nothing(
     assert await_that(lambda: executor._members.workers["one"].state == "ready")
     assert outcome(executor.submit(double, 3, ask=NEAR)) == 6
     assert engine.given == ["one", "two", "one"]
+
+
+def test_worker_that_is_silent(
+    executor: HereExecutor, engine: Mortal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once it is said what waits for it, and it is given nothing until it answers."""
+    monkeypatch.setattr(members, "_SILENT_S", 0.1)
+    engine.hangs = engine.begins = True
+    for name in ("a", "b"):
+        executor.submit(double, 1, ask=Ask(name, near="one", table=name))
+    assert await_that(lambda: engine.given == ["one", "two"])
+    engine.silent.add("one")
+    assert await_that(lambda: executor._members.workers["one"].state == "greeted")
+    assert outcome(executor.submit(double, 2, ask=NEAR)) == 4
+    engine.silent.clear()
+    engine.wake()
+    assert await_that(lambda: executor._members.workers["one"].state == "ready")
+    said = "note: one does not answer, and is given nothing until it does; `a` waits for it: wake it, or end it"
+    assert capsys.readouterr().err.count(said) == 1
+    assert engine.given == ["one", "two", "two"]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from lakehouse_cli.executors.clusters import sending
+from lakehouse_cli.executors.base import Ask, WithdrawnError
+from lakehouse_cli.executors.clusters import executor, sending
 from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
-from lakehouse_cli.testing.executors import PATIENCE, double, outcome
+from lakehouse_cli.executors.clusters.engine import Slots
+from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
 from tests.clusters.here import Here, HereExecutor
 
 
@@ -39,9 +41,39 @@ def test_code_that_takes_long_to_send_is_said(monkeypatch: pytest.MonkeyPatch, *
 
     monkeypatch.setattr(sending, "say_here", say)
     monkeypatch.setattr(sending, "_SILENT_S", 0.3 if takes_long else PATIENCE)
-    with OnSlow() as executor:
-        assert outcome(executor.submit(double, 1)) == 2
+    with OnSlow() as made:
+        assert outcome(made.submit(double, 1)) == 2
     assert said == (["stderr sending the project's code (0.0 MB) to 2 workers"] if takes_long else [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"memory": 64 * 2.0**30}, "no worker has 64 GiB of memory (the most is 1.5 GiB)"),
+        ({"gpus": 2.0, "seats": 0.5}, "no worker has 2 of `gpus` (the most is 1) nor 0.5 of `seats` (the most is 0)"),
+        ({"memory": 2.0**30, "gpus": 1.0}, "no worker has 1 GiB of memory and 1 of `gpus` at once"),
+    ],
+)
+def test_what_no_worker_has_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: dict[str, float], why: str
+) -> None:
+    """With the first of the tables that wait for it; others are computed, and the run can be stopped."""
+
+    class OnSmall(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def workers(self) -> dict[str, Slots]:
+                return {"one": Slots(1, {"memory": 1.5 * 2**30}), "two": Slots(1, {"memory": 2.0**28, "gpus": 1.0})}
+
+    monkeypatch.setattr(executor, "UNPLACED_S", 0.0)
+    with OnSmall() as made:
+        waiting = [made.submit(double, 1, ask=Ask(name, asked, table=name)) for name in ("model", "other")]
+        assert await_that(lambda: made.most_submitted == made.workers + len(waiting))
+        assert outcome(made.submit(double, 1, ask=Ask("plain", {"memory": 2.0**30}))) == 2
+        made.withdraw()
+        errors = [each.exception(PATIENCE) for each in waiting]
+    assert [isinstance(error, WithdrawnError) and error.waited for error in errors] == [why] * 2
+    does = "start one that has it, or ask for less under `resources`; the run goes on until then"
+    assert capsys.readouterr().err == f"note: `model` and 1 more wait, as {why}: {does}\n"
 
 
 def test_files_of_a_bundle_are_not_written_to(tmp_path: Path) -> None:

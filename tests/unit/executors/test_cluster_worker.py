@@ -21,12 +21,12 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerDiedError
-from lakehouse_cli.executors.clusters import differences
+from lakehouse_cli.executors.clusters import differences, pieces
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
 from lakehouse_cli.executors.clusters.requirements import Requirements
-from lakehouse_cli.executors.clusters.worker import BEGUN, answer, pack_message, unpack_answers
+from lakehouse_cli.executors.clusters.worker import BEGUN, answer, folder_of, pack_message, unpack_answers
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.workplace import KeptInputs
 from lakehouse_cli.testing.executors import await_that, double, outcome, wait_for_go
@@ -202,6 +202,43 @@ def test_what_a_worker_has_not_begun_is_given_back_where_the_run_stops(tmp_path:
         asked = pack_message(Message(bundle.id, "work", work=work, run=run))
         found |= unpack_answers(answer(asked, str(tmp_path), say))
         assert [found[number].kind for number in range(3)] == kinds
+
+
+def test_what_runs_left_at_a_worker_is_removed(tmp_path: Path) -> None:
+    """Beside bundles, when it is a day old: until then workers may look for it."""
+    bundle = Bundle.of(None)
+    take = pack_message(Message(bundle.id, "take", bundle.packed))
+    answer(take, str(tmp_path))
+    place = folder_of(str(tmp_path), bundle.id)
+    withdraw(tmp_path)
+    (flag,) = place.parent.glob(".*")
+    part = place.with_name(".part")
+    (part / "files").mkdir(parents=True)
+    answer(take, str(tmp_path))
+    assert {flag, part, place} == set(place.parent.iterdir())
+    for old in (flag, part, place):
+        os.utime(old, (time.time() - 90_000,) * 2)
+    answer(take, str(tmp_path))
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_what_is_not_under_way_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what a worker was given together, the first is finished where a run stops."""
+    monkeypatch.setattr(pieces, "CALL_S", 60.0)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with HereExecutor(1) as executor:
+        first = executor.submit(wait_for_go, tmp_path / "one", ask=Ask("1", table="one"))
+        second = executor.submit(wait_for_go, tmp_path / "two", ask=Ask("2", table="two"))
+        rest = {name: executor.submit(double, 1, ask=Ask(name, table=name)) for name in ("three", "four")}
+        (tmp_path / "one" / "go").touch()
+        outcome(first)
+        assert await_that((tmp_path / "two" / "begun").exists)
+        told = executor.withdraw()
+        (tmp_path / "two" / "go").touch()
+        assert outcome(second)
+        assert all(isinstance(each.exception(30), WithdrawnError) for each in rest.values())
+    assert told == {"three", "four"}
 
 
 def test_withdrawn_work_is_not_begun(tmp_path: Path) -> None:

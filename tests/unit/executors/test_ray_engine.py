@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError
+from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, is_refused
 from lakehouse_cli.executors.ray import RayEngine
+from lakehouse_cli.testing.executors import PATIENCE
 
 
 def connect(address: str) -> None:
@@ -31,6 +34,22 @@ def test_server_of_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RAY_ADDRESS", address)
         with pytest.raises(ClusterLostError, match="no Ray cluster answers at `auto`"):
             connect("auto")
+
+
+def test_other_server_of_grpc() -> None:
+    """It refuses what a head is asked first; one that is busy says nothing, and is no other for that."""
+    grpc = pytest.importorskip("grpc")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    address = f"127.0.0.1:{port}"
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as received:
+        connection.settimeout(PATIENCE)
+        connection.sendall(PREFACE)
+        assert begins_http2(received)
+        connection.sendall(call_of("/ray.rpc.NodeInfoGcsService/GetClusterId", address))
+        assert is_refused(received)
+    server.stop(None)
 
 
 def test_variable_that_names_no_head(monkeypatch: pytest.MonkeyPatch) -> None:
