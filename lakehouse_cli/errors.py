@@ -154,7 +154,7 @@ class WrittenRows(Struct, frozen=True):
     """All rows that break a contract, in a file; see `lakehouse_cli.violating_rows`.
 
     Attributes:
-        file: Its path, until it is where it stays; where another machine sent it, the file is its `content`.
+        file: Its path, until it is where it stays; where another machine sent it, `content` is it, or gives parts.
         ends: Where in it the rows that were found piece by piece end, those that only the end named, and their places.
         reasons: What is wrong, by number, a sentence each; None for what is not wrong after all.
         wrong: The columns that they are about.
@@ -167,7 +167,7 @@ class WrittenRows(Struct, frozen=True):
     wrong: tuple[tuple[str, ...], ...]
     count: int
     made: int = 0
-    content: bytes | UnsetType = UNSET
+    content: Any = UNSET
 
 
 class FailedRows(Struct, frozen=True):

@@ -16,7 +16,7 @@ from msgspec import Struct
 from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.engines.spark_session import use_in_worker
-from lakehouse_cli.errors import DataError, LakehouseError, OvertakenError
+from lakehouse_cli.errors import DataError, FailedRows, LakehouseError, OvertakenError
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
@@ -106,27 +106,30 @@ def materialize_here(
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
+    from lakehouse_cli.executors.clusters import messages
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
-    from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
     from lakehouse_cli.runner.stored_already import SETTLING_S, over_what_was_left, stored_already
     from lakehouse_cli.violating_rows.writing import send
 
-    if was_given_before():
+    if messages.was_given_before():
         job = over_what_was_left(job, place.storages)
         if (stored := stored_already(job, place.storages)) is not None:
             return stored
     mask = mask_of_bundle(place.folder.parent)
     if job.publish and isinstance(place.storages, WorkerStorages):
         place.storages.sync_later(job.table.storage)
-        at_rest(place.storages.sync)
+        messages.at_rest(place.storages.sync)
+
+    def carried(failed: FailedRows) -> FailedRows:
+        return send(failed, messages.PART, messages.LeftFile)
 
     def sent(error: LakehouseError) -> LakehouseError:
         if isinstance(error, DataError) and error.failed is not None:
-            error.failed = send(error.failed)
+            error.failed = carried(error.failed)
         return masked_error(error, mask)
 
     try:
-        return keeping(job, place.folder, mask, lambda: _materialize(job, place, given, {}, {}), send)
+        return keeping(job, place.folder, mask, lambda: _materialize(job, place, given, {}, {}), carried)
     except LakehouseError as error:
         if isinstance(error, OvertakenError):
             stored = stored_already(job, place.storages, SETTLING_S)

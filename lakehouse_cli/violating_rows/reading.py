@@ -23,9 +23,9 @@ def segments(written: WrittenRows) -> Iterator[tuple[int, int]]:
     return zip((0, *written.ends), written.ends, strict=False)
 
 
-def batches(file: Path | bytes, start: int, end: int, first: str = ROW) -> Iterator[pa.RecordBatch]:
+def batches(file: Path, start: int, end: int, first: str = ROW) -> Iterator[pa.RecordBatch]:
     """The batches of the streams in some bytes of a file whose first column is called so."""
-    with pa.BufferReader(file) if isinstance(file, bytes) else pa.OSFile(str(file), "rb") as source:
+    with pa.OSFile(str(file), "rb") as source:
         source.seek(start)
         while source.tell() < end:
             with pa.ipc.open_stream(source) as stream:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
+from io import BufferedReader, BytesIO, RawIOBase
 from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +33,6 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
-# Bytes of a file up to which it is sent: about three million rows.
-_SENT = 64 << 20
 # The columns of a stream of rows not all of whose values are kept.
 _CELLS = (ROW, "why", "wrong", "names", "values", "line", "file", "file_row")
 #: Takes secrets out of a text.
@@ -338,12 +337,19 @@ class ViolatingRows:
         return sum(map(len, first)) if not others else len(np.unique(np.concatenate([*first, *chain(*others)])))
 
     def copy(self, written: WrittenRows) -> WrittenRows | None:
-        """Write what another process sent; returns what is in the file, which is the caller's from now on."""
-        for start, end in segments(written):
-            for first in (ROW, MADE):
-                for batch in batches(written.content or b"", start, end, first):
-                    self._write([*zip(batch.schema.names, batch.columns, strict=True)])
-            self.end_segment()
+        """Write what another process sent; returns what is in the file, which is the caller's from now on.
+
+        Raises:
+            OSError: It does not come as a whole.
+        """
+        content = written.content or b""
+        sent = BytesIO(content) if isinstance(content, bytes) else BufferedReader(_Parts(content))
+        with pa.PythonFile(sent, "r") as file:
+            for _, end in segments(written):
+                while file.tell() < end:
+                    for batch in pa.ipc.open_stream(file):
+                        self._write([*zip(batch.schema.names, batch.columns, strict=True)])
+                self.end_segment()
         if self._path is None or self._is_broken:
             return None
         self._sink.close()
@@ -403,24 +409,63 @@ def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
     return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
 
 
-def send(failed: FailedRows) -> FailedRows:
-    """Rows with their file as bytes, as they travel to another machine; without one too large."""
+class _Parts(RawIOBase):
+    """A file that is given in parts, by the byte at which they begin."""
+
+    def __init__(self, part: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._part, self._at, self._rest = part, 0, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        self._rest = self._rest or memoryview(self._part(self._at))
+        count = min(len(into), len(self._rest))
+        into[:count], self._rest = self._rest[:count], self._rest[count:]
+        self._at += count
+        return count
+
+
+def send(failed: FailedRows, most: int, leave: Callable[[str], Any]) -> FailedRows:
+    """Rows with their file as bytes, as they travel to another machine.
+
+    Args:
+        failed: The rows.
+        most: Bytes up to which a file travels with them.
+        leave: Gives what stands for a larger one, which is then fetched: there, a function that gives the part from a
+            byte on.
+    """
     if failed.written is None:
         return failed
     path, sent = Path(failed.written.file), None
     with suppress(OSError):
-        if path.stat().st_size <= _SENT:
-            sent = replace(failed.written, content=path.read_bytes())
+        if path.stat().st_size > most:
+            return replace(failed, written=replace(failed.written, content=leave(str(path))))
+        sent = replace(failed.written, content=path.read_bytes())
         path.unlink()
     return replace(failed, written=sent)
 
 
 def receive(failed: FailedRows, prefix: Path, hide: Hide) -> FailedRows:
-    """Rows that were sent, in a file here; `prefix` and `hide` as of `keeping_rows`."""
+    """Rows that were sent, in a file here; without one that is not there any more.
+
+    Args:
+        failed: The rows.
+        prefix: As of `keeping_rows`.
+        hide: As of `keeping_rows`.
+    """
     if failed.written is None:
         return failed
     with closing(ViolatingRows(prefix, hide)) as here:
-        return replace(failed, written=here.copy(failed.written))
+        try:
+            written = here.copy(failed.written)
+        except (OSError, pa.ArrowException):
+            written = None
+        return replace(failed, written=written)
 
 
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:

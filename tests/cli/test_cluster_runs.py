@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.clusters import worker
 from lakehouse_cli.executors.clusters.differences import python_version
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Slots
-from lakehouse_cli.executors.clusters.messages import Message, unpacked
+from lakehouse_cli.executors.clusters.messages import Answer, Message, unpacked
 from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
@@ -446,12 +447,31 @@ def test_run_that_is_overtaken_waits_for_what_the_other_stores(
     assert cli("run", "-o", "json").statuses == {"numbers": "unchanged"}
 
 
+class Parted(Here):
+    """Counts the parts of files that are asked for; they may be gone."""
+
+    parts = 0
+    gone = False
+
+    def answered(self, key: str, content: bytes, is_work: bool) -> None:
+        if key.startswith("part "):
+            type(self).parts += 1
+            content = content if not self.gone else msgspec.msgpack.encode({0: Answer("start", text="it is gone")})
+        super().answered(key, content, is_work)
+
+    def close(self) -> None:
+        """Nothing that was fetched is left at a worker."""
+        left = [path for each in self._folders.values() for path in each.rglob("new@*")]
+        assert self.gone or not left, left
+        super().close()
+
+
 BREAKING = """
 import os
 
 import pyarrow as pa
 
-from lakehouse_cli.violating_rows import writing
+from lakehouse_cli.executors.clusters import messages
 
 
 def of_source(s: pa.Table) -> pa.Table:
@@ -459,14 +479,14 @@ def of_source(s: pa.Table) -> pa.Table:
 
 
 def breaking() -> pa.Table:
-    writing._SENT = 64 << 20  # in this process, which is a worker's
+    messages.PART = 8 << 20  # in this process, which is a worker's
     texts = [os.environ["OTHER_SECRET"] if row == 1501 else "word" for row in range(3000)]
     return pa.table({"n": range(3000), "text": texts, "e": ["a@b.c"] * 3000})
 
 
 def larger() -> pa.Table:
     data = breaking()
-    writing._SENT = 0
+    messages.PART = 0
     return data
 
 
@@ -478,8 +498,9 @@ def pair() -> dict[str, pa.Table]:
 def test_rows_that_break_a_contract_come_here(
     folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them up to a size, of sources and several results too; without secrets that no worker knows."""
-    on(Here)
+    """All of them, large files in parts, of sources and several results too; without secrets that no worker knows."""
+    on(Parted)
+    monkeypatch.setattr(worker, "PART", 1000)
     secret = "correct-horse-battery"
     monkeypatch.setenv("OTHER_SECRET", secret)
     contract = """
@@ -508,13 +529,13 @@ right: {{function: pair, output: right, {contract}}}
         ("breaking", "3,800"),
         ("left", "3,800"),
         ("right", "3,800"),
-        ("larger", "2,000 of the 3,800"),
+        ("larger", "3,800"),
     )
     for name, rows in said:
-        assert f"`lakehouse show {name} --failed` shows {'' if ' of ' in rows else 'the '}{rows} rows" in ran.err, name
+        assert f"`lakehouse show {name} --failed` shows the {rows} rows" in ran.err, name
     expected = [(row + 1, str(row)) for row in range(3000) if row % 3]
     first = cli("show", "breaking", "--failed", "-o", "json").json["rows"]
-    for name in ("breaking", "left", "right"):
+    for name in ("breaking", "larger", "left", "right"):
         shown = cli("show", name, "--failed", "-o", "json").json
         assert (shown["count"], shown["left_out"]) == (3800, 0)
         assert [(each["row"], each["values"]["n"]) for each in shown["rows"][:2000]] == expected
@@ -523,15 +544,18 @@ right: {{function: pair, output: right, {contract}}}
         assert {(each["row"], *each["values"].values()) for each in shown["rows"][2000:]} == {(None, "***")}
     lines = [each["line"] for each in cli("show", "s", "--failed", "-o", "json").json["rows"]]
     assert lines == [row + 2 for row in range(0, 4000, 2)]
-    shown = cli("show", "larger", "--failed", "-o", "json").json
-    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (3800, 1800, 2000)
+    assert Parted.parts > 5
     # So they do of tables that are published all the same.
     for check in ("third", "twice"):
         folder.edit("lakehouse.yaml", f"name: {check}", f"name: {check}, severity: warn")
     statuses = cli("run", "-o", "json").statuses
-    for name, rows in (("breaking", first), ("left", first), ("right", first), ("larger", shown["rows"])):
+    for name, rows in (("breaking", first), ("left", first), ("right", first), ("larger", first)):
         found = cli("show", name, "--failed", "-o", "json").json
         assert (statuses[name], found["count"], found["rows"]) == ("materialized", 3800, rows), name
+    monkeypatch.setattr(Parted, "gone", True)
+    assert cli("run", "larger", "--force").code == 0
+    found = cli("show", "larger", "--failed", "-o", "json").json
+    assert (found["count"], found["left_out"], len(found["rows"])) == (3800, 1800, 2000)
     kept = [path for path in Path(".lakehouse/failed").iterdir() if path.name.startswith("new@")]
     assert kept == []
     for path in Path(".lakehouse/failed").iterdir():

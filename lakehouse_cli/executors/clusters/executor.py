@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from itertools import count
 from math import ceil
@@ -43,6 +43,8 @@ LOOK_S = 0.5
 UNPLACED_S = 5.0
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
+# Seconds for which a part of a file is waited for.
+_PART_S = 30.0
 
 
 class ClusterExecutor(Executor):
@@ -80,6 +82,7 @@ class ClusterExecutor(Executor):
         self._lock = threading.RLock()
         self._backlog, self._pace = Backlog(), Pace()
         self._calls: dict[str, Call] = {}
+        self._parts: dict[str, Future[Answer]] = {}
         self._session, self._numbers = uuid4().hex[:12], count(1)
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
@@ -203,6 +206,11 @@ class ClusterExecutor(Executor):
             with self._lock:
                 self._members.welcome(name.partition(" ")[0], kind, found.get(0) or missing_answer(error))
             self.on_more()
+        elif kind == "part":
+            with self._lock:
+                waiting = self._parts.pop(key, None)
+            if waiting is not None:
+                waiting.set_result(found.get(0) or missing_answer(error))
         else:
             self._take_answers(key, found)
             self._end_call(key, missing_answer(error))
@@ -227,12 +235,12 @@ class ClusterExecutor(Executor):
             # Of what died, the run may find that it was done.
             if any(piece.ask.stops and found.kind in ("error", "late") for piece, found in settled):
                 while settled:  # before the rest that is not begun for that
-                    settle(*settled.pop(0), call.worker)
+                    settle(*settled.pop(0), call.worker, self._fetch)
                 self.withdraw()
             if any(found.kind == "lacks" for found in answers.values()):
                 self._members.send_again(call.worker)
         for piece, found in settled:
-            settle(piece, found, call.worker)
+            settle(piece, found, call.worker, self._fetch)
 
     def _end_call(self, key: str, why: Answer) -> None:
         """Take note that no more answers of a call come: of a begun one, the first without one was under way."""
@@ -248,7 +256,25 @@ class ClusterExecutor(Executor):
             self._backlog.put_back([piece for piece in call.pieces.values() if piece is not failed], again=True)
         if failed is not None:
             seconds = 0.0 if call.begun is None else time.monotonic() - call.begun
-            settle(failed, replace(why, seconds=seconds), call.worker)
+            settle(failed, replace(why, seconds=seconds), call.worker, self._fetch)
+
+    def _fetch(self, worker: str, path: str, start: int) -> bytes:
+        """The part of a file that a worker has, waited for; not to be called in a thread of the engine's.
+
+        Raises:
+            OSError: It does not come.
+        """
+        waiting: Future[Answer] = Future()
+        with self._lock:
+            key = self._members.ask(worker, "part", packed((path, start)))
+            self._parts[key] = waiting
+        limit = time.monotonic() + _PART_S
+        while not waiting.done() and time.monotonic() < limit and worker in self._members.workers:
+            wait([waiting], LOOK_S)
+        self._parts.pop(key, None)
+        if not waiting.done() or waiting.result().kind != "ready":
+            raise OSError(f"worker {shown(worker)} does not send a part of {path}")
+        return waiting.result().content
 
     # Watching.
 

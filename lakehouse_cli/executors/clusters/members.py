@@ -213,8 +213,8 @@ class Members:
             self._send_bundle(name, worker)
             self._note_room(name, worker)
 
-    def ask(self, name: str, kind: MessageKind, content: bytes = b"") -> None:
-        """Have a worker answer what is no work, as `kind NAME NUMBER`."""
+    def ask(self, name: str, kind: MessageKind, content: bytes = b"") -> str:
+        """Have a worker answer what is no work, as `kind NAME NUMBER`, which is returned."""
         key = f"{kind} {name} {self._run}-{next(self._numbers)}"
         message = pack_message(Message(self._bundle.id, kind, content, run=self._run))
         with suppress(ClusterLostError):
@@ -222,6 +222,7 @@ class Members:
                 self._engine.greet(name, key, message, self._bundle.requirements)
             else:
                 self._engine.call(name, key, message, None)
+        return key
 
     def _greet(self, name: str, worker: Member) -> None:
         worker.state, worker.greeted = "greeted", time.time()

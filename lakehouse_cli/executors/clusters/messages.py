@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +23,12 @@ _SMALL = 512
 #: was not begun, and another worker may do it.
 AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "start", "back"]
 
-#: What a worker is asked for: to say the time (`greet`), to take the bundle (`take`), to work, or to begin nothing more
-#: of a run (`withdraw`).
-MessageKind = Literal["greet", "take", "work", "withdraw"]
+#: What a worker is asked for: to say the time (`greet`), to take the bundle (`take`), to work, to begin nothing more of
+#: a run (`withdraw`), or for a part of a file that work left there (`part`).
+MessageKind = Literal["greet", "take", "work", "withdraw", "part"]
+
+#: Bytes of a file that travel at once.
+PART = 8 << 20
 
 
 class Work(Struct, frozen=True, array_like=True):
@@ -46,7 +51,7 @@ class Message(Struct, frozen=True, array_like=True):
     Attributes:
         bundle: The id of the bundle that it is done with.
         kind: What for.
-        content: A bundle.
+        content: A bundle; of a part, the path of its file and where it begins, packed.
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
         ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
@@ -85,7 +90,7 @@ class Answer(Struct, frozen=True, array_like=True):
 
     Attributes:
         kind: How it ended.
-        content: A result or an error, as bytes.
+        content: A result or an error, as bytes; or a part of a file.
         text: Of what it died, or why it was not begun.
         seconds: How long it took, from begin to end of the computation; of who is greeted, the time on its clock.
     """
@@ -113,6 +118,38 @@ def packed(value: Any) -> bytes:
 def unpacked(content: bytes) -> Any:
     """The value of bytes of ours."""
     return pickle.loads(zlib.decompress(content[1:]) if content[:1] == b"z" else content[1:])  # noqa: S301
+
+
+def unpacked_answer(content: bytes, fetch: Callable[[str, int], bytes]) -> Any:
+    """As `unpacked`; a `LeftFile` is then a function that gives its part from a byte on, of `PART` bytes at most.
+
+    Args:
+        content: Of an answer.
+        fetch: Gives the part of a file of the worker's, by its path.
+    """
+    token = _FETCH.set(fetch)
+    try:
+        return unpacked(content)
+    finally:
+        _FETCH.reset(token)
+
+
+_FETCH: ContextVar[Callable[[str, int], bytes] | None] = ContextVar("_FETCH", default=None)
+
+
+class LeftFile:
+    """A file that stays at the worker until the run has fetched it, in parts."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _left, (self._path,)
+
+
+def _left(path: str) -> Any:
+    fetch = _FETCH.get()  # the worker's own process only hands on what its child answers
+    return LeftFile(path) if fetch is None else partial(fetch, path)
 
 
 #: Why this process could not be prepared; said when there is work.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -18,7 +19,7 @@ from lakehouse_cli.executors.base import (
     WorkerStartError,
     WorkerTimeoutError,
 )
-from lakehouse_cli.executors.clusters.messages import Answer, Work, packed, unpacked
+from lakehouse_cli.executors.clusters.messages import Answer, Work, packed, unpacked_answer
 
 #: Pieces of work are given together as far as they are thought to take no longer than this, and no more than so many.
 CALL_S, MOST_TOGETHER = 0.25, 64
@@ -197,17 +198,17 @@ def fail(piece: Piece, error: BaseException) -> None:
         piece.future.set_exception(error)
 
 
-def settle(piece: Piece, found: Answer, worker: str) -> None:
-    """Give a piece its result, or the error that it ended with."""
+def settle(piece: Piece, found: Answer, worker: str, fetch: Callable[[str, str, int], bytes]) -> None:
+    """Give a piece its result, or the error that it ended with; `fetch` gives parts of files of a worker's."""
     if piece.ask.on_waited is not None:
         piece.ask.on_waited(max(time.monotonic() - piece.since - found.seconds, 0.0))
     try:
         match found.kind:
             case "result":
-                piece.future.set_result(unpacked(found.content))
+                piece.future.set_result(unpacked_answer(found.content, partial(fetch, worker)))
                 return
             case "error":
-                error: BaseException = unpacked(found.content)
+                error: BaseException = unpacked_answer(found.content, partial(fetch, worker))
             case "late":
                 error = WorkerTimeoutError()
             case "died":

@@ -24,6 +24,7 @@ from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import FILES, mask_of_bundle, unpack
 from lakehouse_cli.executors.clusters.messages import (
+    PART,
     Answer,
     Answers,
     Message,
@@ -112,6 +113,8 @@ def answer(
         with suppress(OSError):  # then it does what it has
             _withdrawn(place, asked.run).touch()
         found = Answer("ready")
+    elif asked.kind == "part":
+        found = _part(*unpacked(asked.content))
     elif place.is_dir():
         spread = None
         if scheduler and asked.spread:
@@ -120,6 +123,20 @@ def answer(
     else:
         return _encoder.encode(dict.fromkeys(range(len(asked.work)), Answer("lacks")))
     return _encoder.encode({0: found})
+
+
+def _part(path: str, start: int) -> Answer:
+    """A part of a file that work left, which is removed with its last one."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(start)
+            content = file.read(PART)
+            is_last = file.tell() == os.fstat(file.fileno()).st_size
+        if is_last:
+            Path(path).unlink()
+    except OSError as error:
+        return Answer("start", text=f"cannot read {path}: {system_reason(error)}")
+    return Answer("ready", content)
 
 
 def folder_of(folder: str, bundle: str) -> Path:
