@@ -17,7 +17,7 @@ from typing import Any
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
-from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, is_refused
+from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, lacks_method
 from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
@@ -84,7 +84,7 @@ class RayEngine(Engine):
                 with suppress(OSError):
                     connection.sendall(call_of(_CHECK, address))
                     connection.settimeout(_ANSWER_S)
-                    return not is_refused(received)
+                    return not lacks_method(received)
         return True
 
     def _reach(self, address: str) -> socket.socket:
@@ -101,8 +101,8 @@ class RayEngine(Engine):
             if why
             else f"no Ray cluster answers at `{self.address}`",
             hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
-            " cluster), or correct `address` under `execution.options`"
-            + ("; a token or certificates are in Ray's own variables, such as `RAY_AUTH_TOKEN_PATH`" if why else ""),
+            " cluster), or correct `address` under `execution.options`, or `RAY_ADDRESS`"
+            "; a token or certificates are in Ray's own variables, such as `RAY_AUTH_TOKEN_PATH`",
         )
 
     def workers(self) -> Mapping[str, Slots]:

@@ -1,7 +1,7 @@
 """As much of HTTP/2 and gRPC as tells a server of Ray's from another, and whether it answers at all.
 
 Frames and headers are those of https://www.rfc-editor.org/rfc/rfc9113 and https://www.rfc-editor.org/rfc/rfc7541; every
-header is written out, and none is read.
+header is written out, and of those that come one value is looked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 _DATA, _HEADERS, _RESET, _SETTINGS, _GO_AWAY = 0, 1, 3, 4, 7
 _END_STREAM, _END_HEADERS = 1, 4
+# The status of a method that there is not, 12, as a header has it: as it is, or in the code of HTTP/2.
+_UNIMPLEMENTED = b"\x0212", b"\x82\x08\xbf"
 # The header of a frame: its length, kind, flags and stream.
 _FRAME = 9
 
@@ -53,19 +55,18 @@ def begins_http2(received: BinaryIO) -> bool:
     return True
 
 
-def is_refused(received: BinaryIO) -> bool:
-    """Whether a call is answered by an error alone, as of a method that a server does not have.
+def lacks_method(received: BinaryIO) -> bool:
+    """Whether a call is answered by the error that there is no such method, or by an end, as by other servers.
 
     Raises:
         OSError: It is not answered.
     """
     while len(header := received.read(_FRAME)) == _FRAME:
-        kind, flags = header[3], header[4]
-        if kind == _HEADERS:
-            return bool(flags & _END_STREAM)
+        kind, flags, content = header[3], header[4], received.read(_length(header))
+        if kind == _HEADERS:  # with which an answer ends that is an error alone
+            return bool(flags & _END_STREAM) and any(each in content for each in _UNIMPLEMENTED)
         if kind in (_RESET, _GO_AWAY):
             return True
-        received.read(_length(header))
     return True
 
 

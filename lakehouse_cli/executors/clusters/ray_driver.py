@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -193,14 +195,26 @@ class _Driver:
 
 
 async def _answers(host: str, port: int) -> None:
-    """Wait until a server of Ray's answers; one that closes the connection, as those of TLS do, is there as well."""
-    with suppress(ConnectionError):
-        reader, writer = await asyncio.open_connection(host, port)
+    """Wait until a server of Ray's answers; one that refuses the connection is there as well."""
+    with suppress(ConnectionError, ssl.SSLError):
+        reader, writer = await asyncio.open_connection(host, port, ssl=_context())
         try:
             writer.write(PREFACE)
             await reader.read(1)
         finally:
             writer.close()
+
+
+@cache
+def _context() -> ssl.SSLContext | None:
+    """How Ray's own variables say that servers are reached, which would log connections of another kind."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        return None
+    context = ssl.create_default_context(cafile=os.environ.get("RAY_TLS_CA_CERT"))
+    context.check_hostname = False
+    context.load_cert_chain(os.environ["RAY_TLS_SERVER_CERT"], os.environ["RAY_TLS_SERVER_KEY"])
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 def _only_at(node: str) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from lakehouse_cli.executors.clusters.engine import ClusterLostError
-from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, is_refused
+from lakehouse_cli.executors.clusters.http2 import PREFACE, begins_http2, call_of, lacks_method
 from lakehouse_cli.executors.ray import RayEngine
 from lakehouse_cli.testing.executors import PATIENCE
+
+METHOD = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 
 
 def connect(address: str) -> None:
@@ -37,18 +40,27 @@ def test_server_of_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_server_of_grpc() -> None:
-    """It refuses what a head is asked first; one that is busy says nothing, and is no other for that."""
+    """It lacks the method that a head is asked for first; one that refuses the call, as without a token, does not."""
     grpc = pytest.importorskip("grpc")
-    server = grpc.server(ThreadPoolExecutor(1))
+
+    class Head(grpc.GenericRpcHandler):  # type: ignore[misc, name-defined]
+        def service(self, details: Any) -> Any:
+            if details.method != METHOD:
+                return None
+            return grpc.unary_unary_rpc_method_handler(
+                lambda _, call: call.abort(grpc.StatusCode.UNAUTHENTICATED, "no")
+            )
+
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(Head(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    address = f"127.0.0.1:{port}"
-    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as received:
-        connection.settimeout(PATIENCE)
-        connection.sendall(PREFACE)
-        assert begins_http2(received)
-        connection.sendall(call_of("/ray.rpc.NodeInfoGcsService/GetClusterId", address))
-        assert is_refused(received)
+    for method, lacks in ((METHOD, False), ("/other/Method", True)):
+        with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as received:
+            connection.settimeout(PATIENCE)
+            connection.sendall(PREFACE)
+            assert begins_http2(received)
+            connection.sendall(call_of(method, f"127.0.0.1:{port}"))
+            assert lacks_method(received) is lacks
     server.stop(None)
 
 
