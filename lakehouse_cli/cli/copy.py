@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.problems import violation_lines
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.terminal import HANGING, Terminal, printable, size_text, time_text
 
 if TYPE_CHECKING:
@@ -167,7 +169,10 @@ def _counted(table: CopiedTable) -> str:
     """How many partitions of a table ended as it did, of how many: ``10 partitions``, ``2 of 120 partitions``."""
     parts = table.partitions or ()
     here, total = sum(each.status == table.status for each in parts), len(parts) + table.partitions_unchanged
-    return plural(total, "partition") if here == total else f"{count_text(here)} of {plural(total, 'partition')}"
+    if here == total:
+        return plural(total, "partition")
+    copied = sum(each.status == "copied" for each in parts) if table.status != "copied" else 0
+    return f"{count_text(here)} of {plural(total, 'partition')}" + (f" ({count_text(copied)} copied)" if copied else "")
 
 
 def _finish(result: CopyResult) -> None:
@@ -177,6 +182,16 @@ def _finish(result: CopyResult) -> None:
     counts = Counter(table.status for table in result.tables)
     summary = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
     output.write(summary or "nothing to copy")
+
+
+def _copied(result: CopyResult) -> Iterator[str]:
+    """What was copied all the same, where something was not."""
+    for table in result.tables:
+        parts = sum(each.status == "copied" for each in table.partitions or ())
+        if table.status == "copied":
+            yield f"`{table.name}`"
+        elif parts:
+            yield f"{plural(parts, 'partition')} of `{table.name}`"
 
 
 def _explain(result: CopyResult, terminal: Terminal) -> None:
@@ -190,6 +205,8 @@ def _explain(result: CopyResult, terminal: Terminal) -> None:
                 lines += [terminal.wrap(f"  {line}", HANGING) for line in shown]
             hint = table.error.hint if table.error is not None else table.hint
             lines += [f"  {printable(hint)}"] if hint else []
-    if any(table.status == "refused" for table in result.tables):
-        lines.append("nothing was copied")
+    if lines:
+        copied = list(_copied(result))
+        rest = "; once this is mended, the same command copies the rest"
+        lines.append(f"copied: {first_few(copied, 5)}{rest}" if copied else "nothing was copied")
     output.write_stderr(lines)

@@ -450,3 +450,29 @@ def test_what_checks_found_is_copied(folder: ProjectFolder, cli: Cli, to: str) -
     assert there == here.replace(" default ", f" {to} ", 1)
     assert "kept              skip" in there
     assert "check `v_min`: 1 value of `id` is below 1; 1 row put aside (1 of 3), as an earlier run found" in there
+
+
+def test_copy_that_fails_in_one_partition_says_what_it_copied(folder: ProjectFolder, cli: Cli) -> None:
+    tables = """
+s: {kind: source, storage: files, path: "s_{day:%Y-%m-%d}", columns: {v: int64}}
+t: {partitions: [day], inputs: [s]}
+u: {inputs: [t]}
+"""
+    top = """storages: {default: {type: delta, root: lake}, files: {root: data}}
+environments: {prod: {storages: {default: {type: delta, root: prod}}}}
+"""
+    folder.declare(tables, "def t(s):\n    return s\n\ndef u(t):\n    return t\n", top=top)
+    for day in (1, 2, 3):
+        folder.write(f"data/s_2024-01-0{day}.csv", "v\n1\n")
+    assert cli("run").code == 0
+    data = min((folder.path / "lake/t").glob("*.parquet"))
+    whole = data.read_bytes()
+    data.write_bytes(b"damaged")
+    failed = cli("copy", "--to", "prod")
+    assert (failed.code, "1 of 3 partitions (2 copied)" in failed.out) == (1, True)
+    last = "copied: 2 partitions of `t`, `u`; once this is mended, the same command copies the rest"
+    assert failed.err.splitlines()[-1] == last
+    assert cli("copy", "--to", "prod").err.splitlines()[-1] == "nothing was copied"
+    data.write_bytes(whole)
+    assert "1 of 3 partitions" in cli("copy", "--to", "prod").out
+    assert len(cli("show", "t", "-e", "prod", "-o", "json").json["rows"]) == 3
