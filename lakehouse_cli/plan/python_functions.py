@@ -15,8 +15,9 @@ from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table, polars_types, spark_types
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import LAZY, OPTIONAL, POLARS, SPARK, UnsupportedType, unsupported
+from lakehouse_cli.model.frame_names import IBIS, LAZY, OPTIONAL, POLARS, RELATION, SPARK, UnsupportedType, unsupported
 from lakehouse_cli.registry import Entry, install_command, installed, load
+from lakehouse_cli.storage_types.duckdb import same_to_duckdb, unread
 from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -28,6 +29,7 @@ _TYPES_HELD = {
     POLARS: ("polars", polars_types.not_in_polars, polars_types.refusal),
     LAZY: ("polars", polars_types.not_in_polars, polars_types.refusal),
 }
+_IN_DUCKDB = (RELATION, IBIS)
 
 
 class FunctionCode(Struct):
@@ -201,16 +203,27 @@ class _Matcher:
             self.check_columns(parameter, inputs)
         if self.function.unsupported_result and self.table.returns_table:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
+            both = same_to_duckdb(column.name for column in self.table.columns or ())
+            if self.function.unsupported_result.name in _IN_DUCKDB and both is not None:
+                hint = "rename one, or annotate the result with pyarrow.Table"
+                self.problem(f"result of `{self.function.name}`: it has {both}", hint, place=self.function.location)
 
     def check_columns(self, parameter: Parameter, inputs: tuple[Input, ...]) -> None:
         """Report columns of inputs that the library of a parameter's frames cannot hold."""
         name = parameter.unsupported.name if parameter.unsupported else ""
-        if name not in _TYPES_HELD:
+        if name not in _TYPES_HELD and name not in _IN_DUCKDB:
             return
-        library, not_held, refusal = _TYPES_HELD[name]
         for each in inputs:
             table = self.spec.tables.get(each.table) if self.takes(parameter, each.parameter) else None
-            for column in (table.columns if table is not None else None) or ():
+            columns = (table.columns if table is not None else None) or ()
+            if name in _IN_DUCKDB:
+                if columns and (why := unread((column.name, column.type) for column in columns)) is not None:
+                    hint = "rename or cast it in a table between the two, or annotate the parameter with pyarrow.Table"
+                    message = f"parameter `{parameter.name}` takes `{each.table}` into DuckDB: it {why}"
+                    self.problems.append(Problem(message, hint, parameter.location))
+                continue
+            library, not_held, refusal = _TYPES_HELD[name]
+            for column in columns:
                 if (refused := not_held(column.type)) is not None:
                     message, hint = refusal(column.name, refused)
                     message = f"parameter `{parameter.name}` takes `{each.table}` into {library}: {message}"

@@ -25,7 +25,7 @@ from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
 from lakehouse_cli.model.query import DUCKDB, OF_CONNECTION, QueryProblem, QueryReading
-from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens
+from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens, unlisted, unlisted_hint
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
@@ -38,7 +38,7 @@ _RUN = Entry("lakehouse_cli.transforms.queries.call:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 5
+_FORMAT = 6
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
 _LEAST = 2
 # Whose names may differ in case alone.
@@ -204,15 +204,29 @@ class QueryComputation(Struct, frozen=True):
         assert reading is not None  # noqa: S101  # set in every plan
         if reading.problem is not None:
             return MatchedInputs(None, [self._problem(reading.problem)])
-        problems = [*self._param_problems(reading), *self._connection_problems(reading)]
-        return MatchedInputs(_Matched(self.table, tables, problems).of(reading), problems)
+        problems = [*self._param_problems(reading)]
+        matched = _Matched(self.table, tables, problems).of(reading)
+        if self.table.name and not self.table.runs_in_storage:  # of those more is refused
+            problems += self._connection_problems(reading, matched, tables)
+        return MatchedInputs(matched, problems)
 
-    def _connection_problems(self, reading: QueryReading) -> Iterator[Problem]:
+    def _connection_problems(
+        self, reading: QueryReading, inputs: Sequence[Input], tables: Collection[str]
+    ) -> Iterator[Problem]:
         """What a table's query asks of the connection that runs it, whose settings are those of the machine."""
         asked = [each for each in reading.outside if re.match(OF_CONNECTION, each)]
-        if asked and self.table.name and not self.table.runs_in_storage:  # of those more is refused
+        if asked:
             message = f"{self.table.computed_by} uses `{asked[0]}`, which reads DuckDB's own settings or catalog"
             yield Problem(message, "leave it out; give a value that it needs as one of `params:`", self._place())
+        if "query()" in reading.outside:
+            message = f"{self.table.computed_by} uses `query()`, and what is in its text is not known"
+            yield Problem(message, "write that text where `query()` stands, in parentheses", self._place())
+        missing = len(self.table.inputs or ()) > len(inputs)  # tables that there are not, as is said already
+        for each in () if missing else unlisted(self.table, inputs):
+            problem = QueryProblem(
+                f"`{each.name}` is not among its inputs", unlisted_hint([each], tables), each.line, each.column
+            )
+            yield self._problem(problem)
 
     def _param_problems(self, reading: QueryReading) -> Iterator[Problem]:
         for name in reading.params:

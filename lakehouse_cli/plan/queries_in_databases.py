@@ -137,11 +137,7 @@ def _outside(table: Table, edges: Sequence[Input], tables: Collection[str]) -> I
     elif others:
         names = first_few([f"`{each.name}`" for each in others], _SHOWN)
         message = f"{table.computed_by} uses {names}, which `engine: storage` does not allow"
-        hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
-        if {ascii_lower(each.name) for each in others} <= {ascii_lower(name) for name in tables}:
-            hint = "list it under `inputs:`; a query reads these and no others"
-        elif any(ascii_lower(each.name) in OWN for each in others):
-            hint = MANIFESTS_HINT
+        hint = unlisted_hint(others, tables)
         yield Problem(message, hint, query.place(others[0].line, others[0].column))
 
 
@@ -152,9 +148,23 @@ def unlisted(table: Table, edges: Sequence[Input]) -> list[Mention]:
         table: With the query.
         edges: Its inputs.
     """
-    reading = table.query.reading if table.query is not None and table.runs_in_storage else None
+    reading = table.query.reading if table.query is not None else None
     if table.inputs is None or reading is None:
         return []
     inputs = {ascii_lower(edge.parameter or edge.table) for edge in edges}
     found = {ascii_lower(each.name): each for each in reversed(reading.tables or ())}
     return [each for name, each in reversed(found.items()) if name not in inputs]
+
+
+def unlisted_hint(others: Sequence[Mention], tables: Collection[str]) -> str:
+    """What to do about what `inputs:` does not list.
+
+    Args:
+        others: From `unlisted`.
+        tables: Of the project.
+    """
+    if {ascii_lower(each.name) for each in others} <= {ascii_lower(name) for name in tables}:
+        return "list it under `inputs:`; a query reads these and no others"
+    if any(ascii_lower(each.name) in OWN for each in others):
+        return MANIFESTS_HINT
+    return "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from lakehouse_cli.formats.spec import FormatOption
@@ -152,6 +154,43 @@ def refusal(column_type: ColumnType) -> str | None:
     if column_type.is_nested and any(child.plain.id == "duration" for _, child in column_type.fields):
         return f"{column_type}: durations inside of others cannot be read back exactly; declare int64 there"
     return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
+
+
+def unread(columns: Iterable[tuple[str, ColumnType | None]]) -> str | None:
+    """Return why a query or a relation cannot have a table of these columns, to follow its name; None where it can.
+
+    Args:
+        columns: Name and type of each; a type of None is left to DuckDB.
+    """
+    columns = tuple(columns)
+    if not columns:
+        return "has no columns"
+    if (both := same_to_duckdb(name for name, _ in columns)) is not None:
+        return f"has {both}"
+    for name, declared in columns:
+        # Instants and intervals are handed over where their values let them.
+        coarse = declared is not None and declared.unit == "ns" and not declared.is_nested
+        why = None if declared is None or coarse else refusal(declared)
+        if why is not None:
+            return f"has a column that no query can read, `{name}`: {why}"
+    return None
+
+
+def same_to_duckdb(names: Iterable[str]) -> str | None:
+    """Return the first two columns that DuckDB takes for one, in words; None where there are none.
+
+    >>> same_to_duckdb(["a", "b", "A"])
+    'columns `a` and `A`, which are one to DuckDB'
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(ascii_lower(name))
+        seen[ascii_lower(name)] = name
+        if other == name:
+            return f"two columns called `{name}`"
+        if other is not None:
+            return f"columns `{other}` and `{name}`, which are one to DuckDB"
+    return None
 
 
 # Which versions there are is DuckDB's to say; what it writes for those before 1.0, as it also offers, they do not open.

@@ -9,7 +9,7 @@ import ibis.expr.operations as ops
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model.frame_names import IBIS
-from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
+from lakehouse_cli.storage_types.duckdb import same_to_duckdb
 from lakehouse_cli.transforms.relation_frame import Call, RelationFrame
 
 

@@ -16,9 +16,10 @@ from lakehouse_cli.engines.duckdb_values import read, read_pieces
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import RELATION
+from lakehouse_cli.storage_types.duckdb import same_to_duckdb
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.queries.connection import no_room, private_connection, share_of
-from lakehouse_cli.transforms.queries.inputs import Pieces, held_in_duckdb, same_to_duckdb
+from lakehouse_cli.transforms.queries.inputs import Pieces, held_in_duckdb
 from lakehouse_cli.transforms.queries.results import as_table, whole_numbers
 
 _CAST_IN = "in the transform"

@@ -84,3 +84,30 @@ def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, 
     message = next(table["error"]["message"] for table in done.json["tables"] if table["name"] == "t")
     assert "DuckDB cannot hold what `the input` has in row 200,001: `t` holds 1 value that is finer" in message
     assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
+def test_columns_that_duckdb_cannot_have_are_refused_before_a_run(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    folder.declare(
+        """
+        upper: {kind: source, columns: {A: int64, a: int64}}
+        inside: {kind: source, columns: {x: "struct<b: int64, B: int64>"}}
+        good: {kind: source, columns: {Ä: int64, ä: int64, t: "timestamp[ns, tz=UTC]", d: "duration[ns]"}}
+        t: {inputs: [upper, inside, good]}
+        u: {inputs: [good], columns: {A: int64, a: int64}}
+        v: {inputs: [good], columns: {Ä: int64, ä: int64}}
+        """
+    )
+    parameters = ", ".join(f"{name}: {kind}" for name in ("upper", "inside", "good"))
+    code = f"import duckdb, ibis\n\ndef t({parameters}): ...\n"
+    folder.write("transforms.py", code + "".join(f"def {name}(good: {kind}) -> {kind}: ...\n" for name in "uv"))
+    problems = cli("validate", "-o", "json").json["error"]["problems"]
+    assert [(each["line"], each["message"].partition(": ")[2]) for each in problems] == [
+        (3, "it has columns `A` and `a`, which are one to DuckDB"),
+        (
+            3,
+            "it has a column that no query can read, `x`: "
+            "struct<b: int64, B: int64> has fields that differ in case alone, which DuckDB takes for one",
+        ),
+        (4, "it has columns `A` and `a`, which are one to DuckDB"),
+    ]

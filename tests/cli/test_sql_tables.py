@@ -594,28 +594,6 @@ def test_sql_says_what_is_wrong(weather: ProjectFolder, cli: Cli, query: str, co
     assert "Traceback" not in invoked.err
 
 
-@pytest.mark.parametrize(
-    ("query", "used"),
-    [
-        ("select current_setting('threads') as a from obs", "current_setting()"),
-        ("select station from obs where tmpf > (select count(*) from duckdb_settings())", "duckdb_settings()"),
-        ("from pragma_database_size()", "pragma_database_size()"),
-        ("show tables", "SHOW"),
-        ("from (show all tables)", "SHOW"),
-        ("from (describe obs)", None),
-        ("from (summarize obs)", None),
-    ],
-)
-def test_a_table_is_no_copy_of_settings(weather: ProjectFolder, cli: Cli, query: str, used: str | None) -> None:
-    declare(weather, f'  copied:\n    sql: "{query}"\n')
-    validated = cli("validate")
-    assert validated.code == (0 if used is None else 3), validated.err
-    if used is not None:
-        assert f"the query of `copied` uses `{used}`, which reads DuckDB's own settings or catalog" in validated.err
-        declare(weather, "  copied: {sql: from obs}\n")
-        assert cli("sql", query).code == 0
-
-
 def test_sql_of_a_table_that_was_never_materialized(weather: ProjectFolder, cli: Cli) -> None:
     invoked = cli("sql", "from highs")
     assert invoked.code != 0

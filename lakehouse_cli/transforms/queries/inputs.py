@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,8 +15,7 @@ from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import check_range
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.pieces import resized
-from lakehouse_cli.storage_types.duckdb import held_type, refusal
-from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.storage_types.duckdb import held_type, unread
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.sql import literal, quote
 from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
@@ -26,31 +25,7 @@ _ROWS = 1 << 16
 
 def unheld(data: pa.Schema) -> str | None:
     """Why a query cannot have a table of these columns, to follow its name; None where it can."""
-    if not data.names:
-        return "has no columns"
-    if (both := same_to_duckdb(data.names)) is not None:
-        return f"has {both}"
-    for field in data:
-        declared = from_arrow(field.type)
-        # Instants and intervals are handed over where their values let them.
-        coarse = declared is not None and declared.unit == "ns" and not declared.is_nested
-        why = None if declared is None or coarse else refusal(declared)
-        if why is not None:
-            return f"has a column that no query can read, `{field.name}`: {why}"
-    return None
-
-
-def same_to_duckdb(names: Sequence[str]) -> str | None:
-    """The first two columns that DuckDB takes for one, in words; None where there are none."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.get(ascii_lower(name))
-        seen[ascii_lower(name)] = name
-        if other == name:
-            return f"two columns called `{name}`"
-        if other is not None:
-            return f"columns `{other}` and `{name}`, which are one to DuckDB"
-    return None
+    return unread((field.name, from_arrow(field.type)) for field in data)
 
 
 @contextmanager

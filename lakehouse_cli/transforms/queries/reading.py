@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lakehouse_cli.engines.duckdb_queries import without_settings
-from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
+from lakehouse_cli.model.query import OF_CONNECTION, Mention, QueryProblem, QueryReading
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.text.sql import placeholders
+from lakehouse_cli.text.sql import placeholders, tokens
 from lakehouse_cli.text.terminal import beginning
 from lakehouse_cli.transforms.queries.connection import no_room
 
@@ -34,6 +35,8 @@ _NO_SEED = -1
 _OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
 #: Other functions that reach beyond them.
 REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"))
+# Before the name of a recursive query with USING KEY: all of its rows so far.
+_RECURRING = "recurring"
 # Joins that pair a row with one of several, by where they stand.
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
@@ -90,7 +93,13 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
         problem = QueryProblem(f"a statement PIVOT has no params, and this has `${found[0][0]}`", hint, *place)
         return QueryReading(params=statement.params, problem=problem)
     if not statement.is_one or parsed["error"]:
-        return QueryReading(params=statement.params, sensitive=("PIVOT",))
+        words = _called(text)
+        return QueryReading(
+            params=statement.params,
+            sensitive=("PIVOT",),
+            random=tuple(f"{name}()" for name in words if name in _DIFFERENT_EACH_TIME),
+            outside=tuple(f"{name}()" for name in words if name in REACHING or re.match(OF_CONNECTION, f"{name}()")),
+        )
     node = parsed["statements"][0]["node"]
     mentioned: dict[str, Mention] = {}
     for name, offset in _tables(node, frozenset()):
@@ -111,6 +120,12 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
         tuple(dict.fromkeys(_random(nodes, called))),
         outside=tuple(dict.fromkeys(_outside(nodes, called))),
     )
+
+
+def _called(text: str) -> list[str]:
+    """What a statement may call, where DuckDB gives no tree; each once, in lower case."""
+    found = [token.strip('"').lower().rpartition(".")[2] for token in tokens(text)]
+    return [*dict.fromkeys(name for name, after in pairwise(found) if after == "(")]
 
 
 def aggregates_of(connection: Any) -> frozenset[str]:
@@ -166,6 +181,8 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
         known |= {ascii_lower(entry["key"])}
     if node.get("type") == "RECURSIVE_CTE_NODE":
         known |= {ascii_lower(node["cte_name"])}
+    if node.get("schema_name") == _RECURRING and ascii_lower(node["table_name"]) in known:
+        return
     is_named = bool(node.get("schema_name")) or ascii_lower(str(node.get("table_name"))) not in known
     if node.get("type") == "BASE_TABLE" and is_named:
         yield _full_name(node).removeprefix("main."), node.get("query_location") or 0

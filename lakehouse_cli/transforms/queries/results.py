@@ -21,8 +21,8 @@ from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.storage_types.duckdb import same_to_duckdb
 from lakehouse_cli.text.sql import quote
-from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
 
 #: Where users can cast what is refused.

@@ -1,0 +1,77 @@
+"""What a query reads: its inputs, and nothing else of the connection that runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Cli, ProjectFolder
+
+HEAD = """name: weather
+tables:
+  obs: {kind: source, columns: {station: string, tmpf: float64}}
+"""
+
+
+@pytest.fixture
+def weather(folder: ProjectFolder) -> ProjectFolder:
+    folder.write("data/obs.csv", "station,tmpf\nSFO,60.5\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("query", "used"),
+    [
+        ("select current_setting('threads') as a from obs", "current_setting()"),
+        ("select station from obs where tmpf > (select count(*) from duckdb_settings())", "duckdb_settings()"),
+        ("from pragma_database_size()", "pragma_database_size()"),
+        ("show tables", "SHOW"),
+        ("from (show all tables)", "SHOW"),
+        ("from (describe obs)", None),
+        ("from (summarize obs)", None),
+    ],
+)
+def test_a_table_is_no_copy_of_settings(weather: ProjectFolder, cli: Cli, query: str, used: str | None) -> None:
+    weather.write("lakehouse.yaml", f'{HEAD}  copied:\n    sql: "{query}"\n')
+    validated = cli("validate")
+    assert validated.code == (0 if used is None else 3), validated.err
+    if used is not None:
+        assert f"the query of `copied` uses `{used}`, which reads DuckDB's own settings or catalog" in validated.err
+        weather.write("lakehouse.yaml", f"{HEAD}  copied: {{sql: from obs}}\n")
+        assert cli("sql", query).code == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "hint"),
+    [
+        ("from sqlite_master", "`sqlite_master` is not among its inputs", "declare it as a table"),
+        ("from information_schema.columns, obs", "`information_schema.columns` is not among", "declare it as a table"),
+        ("from obs join high using (station)", "`high` is not among its inputs", "list it under `inputs:`"),
+        ("from query('select random() as a, * from obs')", "uses `query()`", "write that text"),
+        ("pivot (select *, current_setting('threads') a from obs) on station using max(a)", "uses `current_", "leave"),
+    ],
+)
+def test_listed_inputs_are_all_that_a_query_reads(
+    weather: ProjectFolder, cli: Cli, query: str, message: str, hint: str
+) -> None:
+    copied = f'  copied:\n    inputs: [obs]\n    sql: "{query}"\n'
+    weather.write("lakehouse.yaml", f"{HEAD}  high: {{sql: from obs}}\n{copied}")
+    validated = cli("validate", "-o", "json")
+    assert validated.code == 3
+    [problem] = validated.json["error"]["problems"]
+    assert message in problem["message"]
+    assert problem["hint"].startswith(hint)
+
+
+def test_a_statement_pivot_that_is_random_is_noted(weather: ProjectFolder, cli: Cli) -> None:
+    query = "pivot (select *, Random() r from obs) on station using max(r)"
+    weather.write("lakehouse.yaml", f"{HEAD}  t: {{inputs: [obs], sql: '{query}'}}\n")
+    assert "`t` uses `random()`: each run gives other rows" in cli("validate").out
+
+
+def test_a_recursive_query_reads_all_of_its_own_rows(weather: ProjectFolder, cli: Cli) -> None:
+    steps = "select 1, 1 union select n, total + 1 from recurring.Tree where total < 3"
+    query = f"with recursive tree(n, total) using key (n) as ({steps}) from tree"
+    weather.write("lakehouse.yaml", f"{HEAD}  t: {{sql: '{query}'}}\n")
+    done = cli("run")
+    assert done.code == 0, done.err
+    assert weather.read("data/t.csv").split() == ["n,total", "1,3"]
