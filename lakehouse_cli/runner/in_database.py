@@ -57,7 +57,7 @@ def compute_in_database(
             query = replace(query, judge=judge)
         if not job.publish:
             computed = storage.compute_query(table, query)
-            return Outcome(None, computed.data, computed.dropped)
+            return Outcome(None, computed.data, computed.dropped, checks=checks)
         computed = storage.publish_query(table, query, lambda records: origin(_as_read(job, records), checks))
         return Outcome(computed.manifest, None, computed.dropped, checks=checks)
     except QueryTimeoutError:
