@@ -1,8 +1,8 @@
 """Names to classes, loaded when they are asked for: a lazy table with install hints, and what packages add to it.
 
 A package names what it brings under an entry point group: ``lakehouse.storages``, ``lakehouse.formats``,
-``lakehouse.frames``, ``lakehouse.executors``, ``lakehouse.reporters``. The tool's own names win, and are looked for
-first: to read the metadata of all installed packages takes longer than to load a project.
+``lakehouse.serializers``, ``lakehouse.frames``, ``lakehouse.executors``, ``lakehouse.reporters``. The tool's own names
+win, and are looked for first: to read the metadata of all installed packages takes longer than to load a project.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def installed(group: str) -> Mapping[str, str]:
     """Names that installed packages give to what they bring, each with its ``module:attribute``.
 
     Args:
-        group: ``storages``, ``formats``, ``frames``, ``executors`` or ``reporters``.
+        group: ``storages``, ``formats``, ``serializers``, ``frames``, ``executors`` or ``reporters``.
     """
     return _installed(group, tuple(sys.path))
 

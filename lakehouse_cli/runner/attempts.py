@@ -144,9 +144,9 @@ class Attempts:
             each: amounts[min(self._grown[name], len(amounts) - 1)] for each, amounts in job.table.resources.items()
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
-        told = partial(self._placed, name), partial(self._has_waited, name)
+        callbacks = partial(self._placed, name), partial(self._has_waited, name)
         how = attempt > 1, job.reaches("dask"), self._fail_fast and attempt > job.table.retries
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, *how, near, *told, name)
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, *how, near, *callbacks, name)
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)

@@ -56,6 +56,8 @@ class Contents:
 
         What reads several partitions reads all of them from where they are stored.
         """
+        if not self._unpublished:
+            return None
         gathered = (self._gathered[name] for name in names if name in self._gathered)
         parts = (unit_name(each.table, member) for each in gathered for member in each.members)
         return next((part for part in parts if part in self._unpublished), None)
@@ -81,7 +83,8 @@ class Contents:
         """The hashes of some tables' content, by name; no hash that is stored where one came out different."""
         names = tuple(names)
         found = {name: record.content_hash for name, record in self.of_tables(names).items()}
-        return found | {name: "unpublished" for name in names if name in self._unpublished}
+        unpublished = (name for name in names if name in self._unpublished or self.unpublished_part([name]))
+        return found | dict.fromkeys(unpublished, "unpublished")
 
     def came_out_the_same(self, planned: PlannedTable) -> bool:
         """Whether all inputs of a table are as they were when it was last computed."""

@@ -49,8 +49,8 @@ class Failures(Struct):
         left = None
         # Another request to a server that does not answer may take as long again; a table that another run stored is
         # not as it was, though this run did not replace it.
-        is_told = self.publish and not planned.is_validated and planned.kind == "computed"
-        if is_told and not isinstance(error, UnreachableError | OvertakenError):
+        is_reported = self.publish and not planned.is_validated and planned.kind == "computed"
+        if is_reported and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, self.storages[table.storage], self.started_ns)
         kept = self.keep_rows(planned.name, error)
         return table_results.failed(planned, error, seconds, attempts, left, given_up, kept)

@@ -57,7 +57,7 @@ def compute_in_database(
             query = replace(query, judge=judge)
         if not job.publish:
             computed = storage.compute_query(table, query)
-            return Outcome(None, computed.data, computed.dropped)
+            return Outcome(None, computed.data, computed.dropped, checks=checks)
         computed = storage.publish_query(table, query, lambda records: origin(_as_read(job, records), checks))
         return Outcome(computed.manifest, None, computed.dropped, checks=checks)
     except QueryTimeoutError:
@@ -83,8 +83,8 @@ def _query(job: Job, place: Workplace, unstored: Mapping[str, pa.Table]) -> Data
         from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
         dimensions = DimensionColumns(table, job.periods).row
-    told = table.params, table.reproducible, job.forced, job.run_started, table.timeout, dimensions
-    return DatabaseQuery(table.query.bare, inputs, *told, beside=job.beside)
+    options = table.params, table.reproducible, job.forced, job.run_started, table.timeout, dimensions
+    return DatabaseQuery(table.query.bare, inputs, *options, beside=job.beside)
 
 
 def _as_read(job: Job, records: Mapping[str, InputRecord]) -> dict[str, InputRecord]:

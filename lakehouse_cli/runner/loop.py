@@ -207,9 +207,9 @@ class _Run:
         self.planned = {table.name: table for table in plan.tables}
         self.contents = Contents(plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
-        told = plan, self.contents, self.results, self.run_id, plan.as_of or self.started_at
+        state = plan, self.contents, self.results, self.run_id, plan.as_of or self.started_at
         keeps = runner.publish, runner.failed_rows is not None, plan.at_once
-        self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, *keeps)
+        self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *state, *keeps)
         known = plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
         self.uncomputed = Uncomputed(plan, graph, runner.storages, self.jobs, self.contents, self.failures, self._end)
@@ -273,8 +273,8 @@ class _Run:
                     if names and self.together is None:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    told = self.callbacks, self._why_stopped, self.runner.emit, self._ended, self.fail_fast
-                    self.attempts = Attempts(executor, memory, handed, setup.place(seen), *told)
+                    listeners = self.callbacks, self._why_stopped, self.runner.emit, self._ended, self.fail_fast
+                    self.attempts = Attempts(executor, memory, handed, setup.place(seen), *listeners)
                     if estimated := run_estimated(self.plan, self.runner.durations, self.attempts.workers):
                         self.runner.emit(estimated)
                     self._loop(self.attempts)

@@ -112,7 +112,7 @@ def _materialize(
             enforced = enforced_result(job, place, storage, result)
         notes = tuple(note for each in objects.values() for note in each.notes)
         if not job.publish:
-            return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
+            return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes, checks=enforced.checks)
         try:
             return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
         except ContractError as error:

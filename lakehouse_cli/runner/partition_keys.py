@@ -201,7 +201,7 @@ class PartitionKeys(CollectedKeys):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user is told."""
+        """Remarks for the user."""
         if not self.read:
             return ()
         what = plural(self.read, "stored partition")

@@ -142,7 +142,8 @@ class RunJobs(Struct, dict=True):
 
         names = self.graph.references(planned.name)
         unusable = dict(self._unusable(names))
-        contents = self.contents.hashes_of(name for name in names if name not in unusable)
+        known = (name for name in names if name not in unusable or self._is_partly_unpublished(name))
+        contents = self.contents.hashes_of(known)
         return [check.name for check, _ in due_checks(standing, table, contents)]
 
     def _checks(self, planned: PlannedTable) -> JobChecks:
@@ -216,6 +217,12 @@ class RunJobs(Struct, dict=True):
                 yield name, "failed" if status == "failed" else f"was {status.replace('_', ' ')}"
             elif self._is_to_come(name) and not validates:
                 yield name, "is computed after it"
+            elif self._is_partly_unpublished(name):
+                yield name, "comes out different, and is not stored yet"
+
+    def _is_partly_unpublished(self, name: str) -> bool:
+        """Whether partitions of a table came out different and are stored nowhere, so that nobody can read it whole."""
+        return self.contents.unpublished_part([name]) is not None
 
     def looks_ahead(self, name: str) -> bool:
         """Whether checks of a table look at one that is computed in this run and has not been yet."""

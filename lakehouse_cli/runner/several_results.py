@@ -173,7 +173,7 @@ class _Publishing:
     def _published(self, member: Job, enforced: Enforced) -> Outcome:
         name = member.table.name
         if not member.publish:
-            return Outcome(None, owned(enforced.table), enforced.dropped)
+            return Outcome(None, owned(enforced.table), enforced.dropped, checks=enforced.checks)
         return publish(
             member,
             self._place,

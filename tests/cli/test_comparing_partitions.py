@@ -100,3 +100,45 @@ def test_first_partitions_are_new(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare(TABLES, CODE, top="dimensions: {month: {every: month}}\n")
     folder.write("data/raw/sales_2024-01-30.csv", "id,amount\n1,1\n")
     assert compared(cli, "daily")["daily"]["status"] == "added"
+
+
+CHECK = "checks: [{foreign_key: {columns: id, references: daily.id}}]"
+JUDGED = f"""
+sales: {{kind: source, path: "raw/sales_{{day:%Y-%m-%d}}", columns: {{id: int64}}}}
+daily: {{partitions: [day], key: [id], columns: {{id: int64}}, inputs: [sales], function: same}}
+plain: {{partitions: [day], columns: {{id: int64}}, inputs: [sales], function: same, {CHECK}}}
+one: {{partitions: [day], columns: {{id: int64}}, inputs: [sales], function: both, output: one, {CHECK}}}
+two: {{partitions: [day], columns: {{id: int64}}, inputs: [sales], function: both, output: two}}
+number: {{kind: source, path: raw/number, columns: {{id: int64}}}}
+lite: {{storage: base, columns: {{id: int64}}, inputs: {{sales: number}}, function: same}}
+base: {{storage: base, engine: storage, inputs: [lite], sql: "select id from lite", columns: {{id: int64}}, {CHECK}}}
+"""
+JUDGED_CODE = """
+import pyarrow as pa
+
+def same(sales: pa.Table) -> pa.Table:
+    return sales
+
+def both(sales: pa.Table) -> dict:
+    return {"one": sales, "two": sales}
+"""
+
+
+def test_what_a_run_alone_judges_is_noted(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(JUDGED, JUDGED_CODE, top="storages: {default: {root: data}, base: {type: sqlite, root: lake.db}}\n")
+    for number, day in enumerate(("2024-01-30", "2024-01-31"), 1):
+        folder.write(f"data/raw/sales_{day}.csv", f"id\n{number}\n")
+    folder.write("data/raw/number.csv", "id\n1\n")
+    assert cli("run").code == 0
+    folder.write("data/raw/sales_2024-01-31.csv", "id\n1\n")
+    folder.write("data/raw/number.csv", "id\n2\n")
+    of_keys = "judged against other partitions by a run alone: key"
+    of_check = "check `foreign_key` was not judged: `daily` comes out different, and is not stored yet"
+    notes = {name: table["notes"] for name, table in compared(cli).items()}
+    of_day = [f"day=2024-01-30: {of_check} (and 1 more)"]  # one is computed, the other is stored
+    assert notes == {"daily": [of_keys], "plain": of_day, "one": of_day, "two": [], "lite": [], "base": [of_check]}
+    assert f"  {of_check}\n" in cli("diff", "base", "lite", "daily").out
+    # What is stored would be judged anew.
+    stored = compared(cli, "base", "daily")["base"]
+    assert (stored["status"], stored["notes"]) == ("equal", [f"up to date; {of_check}"])
+    assert "1 row has a key of another partition" in cli("run").err

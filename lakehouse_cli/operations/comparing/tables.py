@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import is_same_content
+from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name, unit_of
@@ -22,6 +23,7 @@ from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner
 from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.text.redaction import Mask, masked
 
@@ -188,7 +190,22 @@ def compare_recomputed(
             compared[table.name] = united(replace(found, rows_before=rows), units[table.name], limit)
         elif table.status == "unchanged" and stored.tables[table.name].kind == "computed":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
-    return tuple(compared[table.name] for table in result.tables if table.name in compared)
+    return tuple(
+        _with_unjudged(compared[table.name], table, stored.tables[table.name] if table.name in units else None)
+        for table in result.tables
+        if table.name in compared
+    )
+
+
+def _with_unjudged(compared: ComparedTable, result: TableResult, by_partition: Table | None) -> ComparedTable:
+    """A compared table with what a run judges of it and a comparison cannot, as nothing is stored."""
+    if result.error is not None:
+        return compared
+    notes = [each.message for each in result.checks or () if each.status == "skipped"]
+    if by_partition is not None and (shared := across_partitions(by_partition)):
+        names = ", ".join(each.name or "key" for each in shared)
+        notes.append(f"judged against other partitions by a run alone: {names}")
+    return replace(compared, note="; ".join(filter(None, (compared.note, *notes))))
 
 
 def _dropped(plan: Plan) -> dict[str, list[ComparedTable]]:

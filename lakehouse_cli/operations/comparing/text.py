@@ -131,7 +131,7 @@ def _matching(table: ComparedTable) -> str:
 
 def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -> list[str]:
     rows = table.difference
-    lines = [f"  {printable(note)}" for note in rows.notes]
+    lines = [f"  {printable(note)}" for note in (*rows.notes, table.note) if note]
     schema = table.schema
     changed = [("+", "green", name, type_) for name, type_ in schema.added]
     changed += [("-", "red", name, type_) for name, type_ in schema.removed]

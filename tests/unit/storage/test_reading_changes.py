@@ -88,7 +88,7 @@ def test_edit_that_is_undone_while_a_file_is_read(
     assert read(storage) == ([1], content_of(storage))
 
 
-def test_edit_within_the_tick_of_the_last_one_while_a_file_is_read(
+def test_edit_within_one_tick_while_a_file_is_read(
     storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither size nor times show it."""

@@ -47,9 +47,7 @@ def test_only_old_mtimes_prove_a_file_unchanged(
 
 
 @pytest.mark.parametrize(("modified_ns", "kept"), [(8, "hash"), (9, None)])
-def test_hash_of_a_file_put_in_place_in_the_tick_of_its_last_write(
-    tmp_path: Path, modified_ns: int, kept: str | None
-) -> None:
+def test_hash_of_a_file_put_in_place_within_one_tick(tmp_path: Path, modified_ns: int, kept: str | None) -> None:
     """A later write in that tick would leave the same stamp."""
     hashes, status = FileHashes(tmp_path), os.stat_result(range(10), {"st_mtime_ns": modified_ns, "st_ctime_ns": 9})
     hashes.keep("file", status, "hash", flush=True)
