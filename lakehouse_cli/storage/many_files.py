@@ -241,7 +241,8 @@ class _ManyFiles:
             error.message = f"{self.uri()} has no file whose name ends in `{ending}`"
         there = islice(self._storage.list_files(self._pattern.folder, self._pattern.depth), 1000)
         if names := sorted(self._storage._under_root(each.path) for each in there):
-            error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`"
+            how = "; `[…]` stands for itself, `?` and `*` for other characters" if "[" in self._table.path else ""
+            error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`{how}"
         return error
 
     def stat(self) -> Stored | None:
