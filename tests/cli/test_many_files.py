@@ -471,3 +471,11 @@ def test_column_that_some_files_lack_may_be_optional(folder: ProjectFolder, cli:
     assert cli("run").code == 0
     folder.declare(tables % '{type: "timestamp[us]", nullable: false}')
     assert "optional" not in cli("run").err
+
+
+def test_brackets_are_no_pattern(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s_a.csv", "v\n1\n")
+    folder.declare(
+        's: {kind: source, path: "s_[ab]*", columns: {v: int64}}\nt: {inputs: [s]}\n', "def t(s):\n    return s\n"
+    )
+    assert "`data/s_a.csv`: correct `path:`, or the table's `format:`; `[…]` is no pattern" in cli("run").err
