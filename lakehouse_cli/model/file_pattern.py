@@ -165,6 +165,15 @@ class FilePattern(Struct, frozen=True, dict=True):
         """The name of each placeholder, as often as it stands there."""
         return tuple(m.group(1).partition(":")[0] for m in re.finditer(_MARKS, self.path) if m.group(1) is not None)
 
+    @cached_property
+    def _of_hive(self) -> frozenset[int]:
+        """Which of these are all that a folder has behind its name, as in `region={region}/`: as Hive writes them."""
+        found = enumerate(m for m in re.finditer(_MARKS, self.path) if m.group(1) is not None)
+        begins = {number: (self.path[: m.start()].rpartition("/")[2], m.end()) for number, m in found}
+        return frozenset(
+            n for n, (b, at) in begins.items() if re.fullmatch(r"[^*?{}]+=", b) and self.path[at : at + 1] == "/"
+        )
+
     def match(self, path: str) -> dict[str, str | None] | None:
         """Return what the path of a file says of it, by dimension; None where it is not one of these files.
 
@@ -187,15 +196,18 @@ class FilePattern(Struct, frozen=True, dict=True):
             self._refuse_two(found, other)
         values: dict[str, str | None] = {}
         for number, name in enumerate(self._names):
-            value = found.group(f"_{number}")
+            value: str | None = found.group(f"_{number}")
             if not value:
                 raise PatternError(f"`{{{name}}}` is empty there", "rename the file, or move it away")
+            if number in self._of_hive:
+                value = None if value == HIVE_NULL else _decoded(value, value)
             if values.setdefault(name, value) != value:
                 hint = "write the placeholder once, and `*` in the other place"
                 raise PatternError(f"`{{{name}}}` is {values[name]!r} and {value!r} there", hint)
         for each in self.placeholders:
-            if each.format is not None:
-                parse_moment(str(values[each.name]), each)
+            text = values[each.name]
+            if each.format is not None and text is not None:
+                parse_moment(text, each)
         return values
 
     def _refuse_two(self, one: re.Match[str], other: re.Match[str]) -> None:
@@ -220,14 +232,18 @@ def _hive_values(folders: list[str]) -> dict[str, str | None]:
         name, equals, value = folder.partition("=")
         if not equals:
             continue
-        try:
-            name, found = unquote(name, errors="strict"), unquote(value, errors="strict")
-        except UnicodeDecodeError:
-            raise PatternError(f"`{folder}` is not UTF-8", "rename the folder") from None
+        name = _decoded(name, folder)
         if name in values:
             raise PatternError(f"`{name}=` is there twice", "move the file, or rename one of the folders")
-        values[name] = None if value == HIVE_NULL else found
+        values[name] = None if value == HIVE_NULL else _decoded(value, folder)
     return values
+
+
+def _decoded(text: str, shown: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise PatternError(f"`{shown}` is not UTF-8", "rename the folder") from None
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, FailedRow, FailedRows, LakehouseError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.yaml_text import quote_yaml
 
 if TYPE_CHECKING:
     from lakehouse_cli.contracts.joined_rows import JoinedRows
@@ -79,10 +80,20 @@ class FileFailures:
         first = self._found[0][1]
         if total > 1 and first.hint and "header: false" in first.hint:
             first.hint = "write the names of its columns in its first line, or move the file away"
+        if self._count < total and isinstance(first, DataError):
+            self._offer_optional(first)
         error = first if self._count == 1 else self._of_several(total, first)
         if self._joined is not None and isinstance(error, DataError):
             error.failed, error.rows = self._joined.failed(), self._rows
         return error
+
+    def _offer_optional(self, first: DataError) -> None:
+        """Say what to do about a column that other files have, and may be null."""
+        lacking = {each.column for each in first.violations if each.check == "missing"} - first.misnamed
+        columns = [each for each in self._table.columns or () if each.name in lacking and each.nullable]
+        if columns and columns[0].name not in self._table.key:
+            written = f"{{type: {quote_yaml(str(columns[0].type))}, optional: true}}"
+            first.hint = f"{first.hint}; or `{columns[0].name}: {written}`, where files that lack it have nulls"
 
     def _of_several(self, total: int, first: LakehouseError) -> DataError:
         violations: list[Violation] = []

@@ -237,11 +237,11 @@ class _ManyFiles:
         error = missing_data(self._table, self.uri())
         error.message = f"no file matches {self.uri()}"
         if self._pattern.is_folder:
-            ending = self._storage._suffixes(self._table)[0]
-            error.message = f"{self.uri()} has no file whose name ends in `{ending}`"
-        there = islice(self._storage.list_files(self._pattern.folder, self._pattern.depth), 1000)
-        if names := sorted(self._storage._under_root(each.path) for each in there):
-            error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`"
+            error.message = f"{self.uri()} has no file whose name ends in `{self._storage._suffixes(self._table)[0]}`"
+        there = self._storage.list_files(self._pattern.folder, self._pattern.depth)
+        if names := sorted(self._storage._under_root(each.path) for each in islice(there, 1000)):
+            how = "; `[…]` is no pattern" if "[" in self._table.path else ""
+            error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`{how}"
         return error
 
     def stat(self) -> Stored | None:

@@ -457,3 +457,25 @@ def test_objects_are_listed_once(folder: ProjectFolder, cli: Cli, s3_server: S3S
         assert far.requests <= 10
         bucket.put("p/raw/r0/39.csv", b"id\n39\n")
         assert "`sales`: 1 file new (`s3://many/p/raw/r0/39.csv`)" in why(cli)
+
+
+def test_column_that_some_files_lack_may_be_optional(folder: ProjectFolder, cli: Cli) -> None:
+    """As the hint says; not one that no file has, or that must have values."""
+    tables = "s: {kind: source, path: s_*, columns: {v: int64, at: %s}}\nt: {inputs: [s]}\n"
+    folder.write("data/s_1.csv", "v\n1\n")
+    folder.write("data/s_2.csv", "v,at\n2,2024-01-01T00:00:00\n")
+    folder.declare(tables % '"timestamp[us]"', "def t(s):\n    return s\n")
+    written = '{type: "timestamp[us]", optional: true}'
+    assert f"or `at: {written}`, where files that lack it have nulls" in cli("run").err
+    folder.declare(tables % written)
+    assert cli("run").code == 0
+    folder.declare(tables % '{type: "timestamp[us]", nullable: false}')
+    assert "optional" not in cli("run").err
+
+
+def test_brackets_are_no_pattern(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s_a.csv", "v\n1\n")
+    folder.declare(
+        's: {kind: source, path: "s_[ab]*", columns: {v: int64}}\nt: {inputs: [s]}\n', "def t(s):\n    return s\n"
+    )
+    assert "`data/s_a.csv`: correct `path:`, or the table's `format:`; `[…]` is no pattern" in cli("run").err

@@ -171,3 +171,24 @@ def test_database_keeps_nothing_of_a_table_that_partitions_replaced(folder: Proj
         folder.declare(tables % division, "def t(s):\n    return s\n", top=top)
         assert cli("run", "--force").code == 0
     assert "nothing to clean" in cli("clean").out
+
+
+def test_folders_of_hive_are_decoded_where_a_pattern_names_them(folder: ProjectFolder, cli: Cli) -> None:
+    """As where they are not named; what a placeholder stands for elsewhere is taken as it is."""
+    tables = """
+s: {kind: source, path: "PATH", columns: {v: int64, region: string, month: date32}}
+t: {partitions: [region, month], inputs: [s], gone: drop, columns: {v: int64, region: string, month: date32}}
+"""
+    found = {}
+    for at, path in enumerate(("a/region={region}/month={month:%Y-%m}/s", "b/{region}/month={month:%Y-%m}/s")):
+        for number, (region, month) in enumerate((("a%2Fb", "2024-01"), ("%C3%BC", "__HIVE_DEFAULT_PARTITION__"))):
+            prefix = "region=" if at == 0 else ""
+            folder.write(f"data/{'ab'[at]}/{prefix}{region}/month={month}/s.csv", f"v\n{number}\n")
+        if at == 0:
+            folder.write("data/a/region=__HIVE_DEFAULT_PARTITION__/month=2024-02/s.csv", "v\n2\n")
+        folder.declare(tables.replace("PATH", path), "def t(s):\n    return s\n")
+        assert cli("run", "--force").code == 0
+        rows = cli("show", "t", "-o", "json").json["rows"]
+        found[at] = sorted((row["v"], row["region"], row["month"]) for row in rows)
+    assert found[0] == [(0, "a/b", "2024-01-01"), (1, "ü", None), (2, None, "2024-02-01")]
+    assert found[1] == [(0, "a%2Fb", "2024-01-01"), (1, "%C3%BC", None)]
