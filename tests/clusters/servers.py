@@ -144,7 +144,8 @@ class Cluster(ABC):
                 found += children(each)
             if process in found:
                 for each in found:
-                    os.kill(each, signal.SIGSTOP)
+                    with suppress(ProcessLookupError):
+                        os.kill(each, signal.SIGSTOP)
                 self._usual.pop(self.workers[number], None)
                 return number
         raise AssertionError(f"no worker has started process {process}")
@@ -155,7 +156,8 @@ class Cluster(ABC):
         for each in found:
             found += children(each)
         for each in reversed(found):
-            os.kill(each, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
 
     def kill_scheduler(self) -> None:
         """Kill it."""
