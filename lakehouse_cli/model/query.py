@@ -7,7 +7,12 @@ from msgspec import Struct
 from lakehouse_cli.errors import Location
 
 #: Matches, of what a query reads beyond tables, what shows the settings and the catalog of a connection.
-OF_CONNECTION = r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$"
+OF_CONNECTION = (
+    r"SHOW$|(current_(setting|connection_id|query|query_id|transaction_id)|getvariable|stats|vector_type"
+    r"|duckdb_\w+|pragma_\w+)\(\)$"
+)
+#: Functions that run a text, of which nothing is known before.
+OF_TEXTS = ("query()", "json_execute_serialized_sql()")
 
 DUCKDB = "DuckDB"
 

@@ -24,7 +24,7 @@ from lakehouse_cli.code.fingerprints.value import CURRENT_RULES, QUERY, RULES
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.query import DUCKDB, OF_CONNECTION, QueryProblem, QueryReading
+from lakehouse_cli.model.query import DUCKDB, OF_CONNECTION, OF_TEXTS, QueryProblem, QueryReading
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens, unlisted, unlisted_hint
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
@@ -218,13 +218,14 @@ class QueryComputation(Struct, frozen=True):
         if asked:
             message = f"{self.table.computed_by} uses `{asked[0]}`, which reads DuckDB's own settings or catalog"
             yield Problem(message, "leave it out; give a value that it needs as one of `params:`", self._place())
-        if "query()" in reading.outside:
-            message = f"{self.table.computed_by} uses `query()`, and what is in its text is not known"
-            yield Problem(message, "write that text where `query()` stands, in parentheses", self._place())
+        for each in reading.outside:
+            if each in OF_TEXTS:
+                message = f"{self.table.computed_by} uses `{each}`, and what is in its text is not known"
+                yield Problem(message, f"write that text where `{each}` stands, in parentheses", self._place())
         missing = len(self.table.inputs or ()) > len(inputs)  # tables that there are not, as is said already
-        for each in () if missing else unlisted(self.table, inputs):
+        for other in () if missing else unlisted(self.table, inputs):
             problem = QueryProblem(
-                f"`{each.name}` is not among its inputs", unlisted_hint([each], tables), each.line, each.column
+                f"`{other.name}` is not among its inputs", unlisted_hint([other], tables), other.line, other.column
             )
             yield self._problem(problem)
 

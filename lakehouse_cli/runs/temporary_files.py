@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
@@ -51,9 +52,10 @@ def spilling(what: str, below: str | None = None) -> Iterator[None]:
             if folder != tempfile.gettempdir()
             else ", or set the environment variable TMPDIR to a folder that has some"
         )
+        too_large = error.errno == errno.EFBIG  # in whatever folder
         raise StorageError(
             f"{what} do not fit into memory, and not into {folder} either: {system_reason(reason)}",
-            hint=f"make room in {folder}{otherwise}",
+            hint="raise the limit on file sizes (`ulimit -f`)" if too_large else f"make room in {folder}{otherwise}",
         ) from error
 
 

@@ -24,6 +24,8 @@ def weather(folder: ProjectFolder) -> ProjectFolder:
         ("select current_setting('threads') as a from obs", "current_setting()"),
         ("select station from obs where tmpf > (select count(*) from duckdb_settings())", "duckdb_settings()"),
         ("from pragma_database_size()", "pragma_database_size()"),
+        ("select current_query() as q, station from obs", "current_query()"),
+        ("select current_connection_id() as c, vector_type(station) as v from obs", "current_connection_id()"),
         ("show tables", "SHOW"),
         ("from (show all tables)", "SHOW"),
         ("from (describe obs)", None),
@@ -47,6 +49,7 @@ def test_a_table_is_no_copy_of_settings(weather: ProjectFolder, cli: Cli, query:
         ("from information_schema.columns, obs", "`information_schema.columns` is not among", "declare it as a table"),
         ("from obs join high using (station)", "`high` is not among its inputs", "list it under `inputs:`"),
         ("from query('select random() as a, * from obs')", "uses `query()`", "write that text"),
+        ("from json_execute_serialized_sql(json_serialize_sql('select random() as r')), obs", "uses `json_", "write"),
         ("pivot (select *, current_setting('threads') a from obs) on station using max(a)", "uses `current_", "leave"),
     ],
 )

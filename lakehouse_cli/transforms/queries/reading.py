@@ -34,7 +34,13 @@ _NO_SEED = -1
 # Table functions of their arguments alone.
 _OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
 #: Other functions that reach beyond them.
-REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"))
+REACHING = frozenset(
+    (
+        *("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"),
+        *("current_connection_id", "current_query", "current_query_id", "current_transaction_id"),
+        *("stats", "vector_type"),
+    )
+)
 # Before the name of a recursive query with USING KEY: all of its rows so far.
 _RECURRING = "recurring"
 # Joins that pair a row with one of several, by where they stand.
