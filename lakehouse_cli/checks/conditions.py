@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lakehouse_cli.checks.condition_error import ONE_CONDITION, ONE_QUERY, ConditionError, Sent, error_of
-from lakehouse_cli.checks.operand_types import refuse_mixed_types
+from lakehouse_cli.checks.operand_types import refuse_operands
 from lakehouse_cli.checks.raising import surely_raising
 from lakehouse_cli.errors import KEPT_ROWS, TransformError
 from lakehouse_cli.model.query import OF_CONNECTION
@@ -167,7 +167,7 @@ class Conditions:
         with self._bound(empty):
             self._run(sent)
             [kind] = self.connection.sql(sent.whole).types
-            refuse_mixed_types(self.connection, self._tree(sent), sent)
+            refuse_operands(self.connection, self._tree(sent), sent)
         if str(kind) not in ("BOOLEAN", '"NULL"', "NULL"):
             raise ConditionError(f"is {kind}, not true or false", "compare it: `… = …`, `… > …`")
         with self._bound(pa.table([pa.nulls(1, each.type) for each in empty.schema], names=empty.column_names)):
@@ -344,7 +344,7 @@ class Conditions:
         with self._bound(schema.slice(0, 0)):
             self._run(sent)
             alone = Sent(text, is_query=True)
-            refuse_mixed_types(self.connection, self._tree(alone), alone)
+            refuse_operands(self.connection, self._tree(alone), alone)
 
     def query(self, text: str, data: pa.Table | StreamedTable) -> tuple[int, pa.Table]:
         """Run a query of the table.

@@ -1,6 +1,7 @@
-"""Operands of types that have no order or equality in common, which DuckDB makes comparable by casts of its own.
+"""Operands that a check is not meant to have: of types that have no order or equality in common, and null.
 
-`amount = day` compares texts, `flag = 2` numbers: such a check passes or fails for other reasons than it says.
+`amount = day` compares texts, `flag = 2` numbers, by casts of DuckDB's own: such a check passes or fails for other
+reasons than it says. `code = null` is null in every row, which is not judged, so that such a check always passes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _UNKNOWN = ("NULL", '"NULL"', "UNKNOWN")
 _NO_OFFSET = 1 << 63
 
 
-def refuse_mixed_types(connection: Any, tree: Any, sent: Sent) -> None:
-    """Refuse a statement that compares values of types which have nothing in common, or takes others as true or false.
+def refuse_operands(connection: Any, tree: Any, sent: Sent) -> None:
+    """Refuse a statement that compares values of types which have nothing in common, or null, or takes others as true.
 
     Args:
         connection: Of DuckDB, with the tables of the statement.
@@ -34,14 +35,34 @@ def refuse_mixed_types(connection: Any, tree: Any, sent: Sent) -> None:
     Raises:
         ConditionError: It does.
     """
+    for null in _nulls(tree):
+        raise _error("compares with null, which is true of no row", "write `… is null` or `… is not null`", null, sent)
     for select in _selects(tree["statements"][0]["node"]):
         compared = [*_operands({name: part for name, part in select.items() if name != "cte_map"})]
         for parts, kinds in zip(compared, _all_types(connection, tree, select, compared), strict=True):
             message, hint = _wrong(kinds, parts)
             if message:
-                offset = parts[0].get("query_location")
-                line, column = sent.place_at(offset if isinstance(offset, int) and offset < _NO_OFFSET else None)
-                raise ConditionError(message, hint, line=line, column=column)
+                raise _error(message, hint, parts[0], sent)
+
+
+def _error(message: str, hint: str, part: Any, sent: Sent) -> ConditionError:
+    offset = part.get("query_location")
+    line, column = sent.place_at(offset if isinstance(offset, int) and offset < _NO_OFFSET else None)
+    return ConditionError(message, hint, line=line, column=column)
+
+
+def _nulls(node: Any) -> Iterator[Any]:
+    """The literals NULL that a tree compares with something, alone or in a list, and as null of a type too."""
+    kind = str(node.get("type")) if isinstance(node, dict) else ""
+    if kind.startswith("COMPARE_") and not kind.endswith("DISTINCT_FROM"):
+        inner = (_without_casts(part) for parts in _parts(node) for part in parts)
+        yield from (part for part in inner if part.get("literal", {}).get("kind") == "NULL_LITERAL")
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nulls(each)
+
+
+def _without_casts(part: Any) -> Any:
+    return _without_casts(part["child"]) if part.get("class") == "CAST" else part
 
 
 def _all_types(connection: Any, tree: Any, select: Any, compared: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:

@@ -106,3 +106,34 @@ def test_nulls_that_fail_are_shown_beside_other_rows(folder: ProjectFolder, cli:
     for table in cli("run", "one", "two", "-o", "json").json["tables"]:
         for check in table.get("checks", ()):
             assert (check["quarantined"], [each["row"] for each in check["examples"]]) == (4, [1, 3, 4, 7])
+
+
+COMPARED_WITH_NULL = [
+    '{expression: "id = null"}',
+    "{expression: \"code not in ('b', null)\"}",
+    '{expression: "id not between null and 3"}',
+    '{expression: "id < null::bigint"}',
+    '{unique: id, where: "code <> null"}',
+    '{sql: "select * from (select * from this where id = null)"}',
+]
+NULL_KEPT = """id is distinct from null and nullif(id, null) > 0 and coalesce(id, null) > 0
+            and (code is null or case when id > 0 then true else null end)"""
+
+
+def test_condition_that_compares_with_null_is_refused_as_it_judges_no_row(folder: ProjectFolder, cli: Cli) -> None:
+    def validate(*written: str) -> Any:
+        listed = "".join(f"\n      - {each}" for each in written)
+        source = f"s:\n    kind: source\n    columns: {{id: int64, code: string}}\n    checks:{listed}\n"
+        folder.write("lakehouse.yaml", f"name: nulls\nmodule: t\ntables:\n  {source}")
+        return cli("validate", "-o", "json")
+
+    folder.write("t.py", "")
+    refused = validate(*COMPARED_WITH_NULL)
+    assert refused.code == 3
+    problems = refused.json["error"]["problems"]
+    assert [(each["line"], each["column"]) for each in problems] == [
+        (line, len("      - ") + 1 + written.index("null")) for line, written in enumerate(COMPARED_WITH_NULL, 8)
+    ]
+    assert {each["message"].partition(" compares ")[2] for each in problems} == {"with null, which is true of no row"}
+    assert {each["hint"] for each in problems} == {"write `… is null` or `… is not null`"}
+    assert validate(f'{{expression: "{NULL_KEPT}"}}').code == 0
