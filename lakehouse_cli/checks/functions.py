@@ -46,7 +46,7 @@ def called(name: str, folder: Path, table: pa.Table, location: Location | None) 
         raise ConditionError(error.message, error.hint, quotes=True) from None
     try:
         with kind.scope():
-            return _answer(_as_mask(transform.fn(frame), frame, table.num_rows), table.num_rows)
+            return _answer(_as_mask(transform.fn(frame), frame, table.num_rows), table)
     except (ConditionError, Interrupted):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises
@@ -68,7 +68,8 @@ def _as_mask(result: Any, given: Any, rows: int) -> Any:
     return ~np.isin(numbers, index) if result[columns].equals(given.loc[index, columns]) else result
 
 
-def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
+def _answer(result: Any, given: pa.Table) -> pa.Table | pa.ChunkedArray:
+    rows = given.num_rows
     if result is None:
         raise ConditionError("returned None", _RETURN)
     if isinstance(result, bool | np.bool_):
@@ -83,6 +84,10 @@ def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
         table: pa.Table = owner.to_arrow(result, None)
         if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
             raise ConditionError(f"returned rows with two columns `{twice[0]}`", "rename one")
+        flags = {each.name for each in given.schema if pa.types.is_boolean(each.type)}
+        if table.num_columns and all(pa.types.is_boolean(e.type) and e.name not in flags for e in table.schema):
+            hint = "make one truth value a row of it, as by `.all(axis=1)`; or return the rows that are wrong"
+            raise ConditionError("returned a frame of truth values", hint)
         return table
     if not pa.types.is_boolean(mask.type):
         if not (pa.types.is_null(mask.type) and not rows and not len(mask)):

@@ -55,6 +55,14 @@ WORDS: AnyMapping[str, str] = {
     ),
     **dict.fromkeys(("sensitivity", "pii", "secret"), "write `sensitive: true`"),
 }
+#: The same of a column, of which several checks may be said at once.
+COLUMN_WORDS = {
+    **WORDS,
+    **dict.fromkeys(
+        ("severity", "where", "warn_above", "error_above", "warn_if", "error_if", "mostly"),
+        "write it in the check that it is of, as in `checks: [{max: 100, error_above: 5%}]`",
+    ),
+}
 _LIKE_THRESHOLDS = {
     **dict.fromkeys(("warn_if", "warn", "warn_over"), "write `warn_above: 10`, or a share, `warn_above: 1%`"),
     **dict.fromkeys(("error_if", "fail_above", "mostly", "max_violations"), "write `error_above: 1%`"),

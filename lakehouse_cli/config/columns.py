@@ -73,7 +73,7 @@ class Columns:
 
 def read_column(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
     """Read a column with more than its type; None after a problem was reported."""
-    from lakehouse_cli.config.checks import WORDS, column_checks  # not loaded where columns have a type alone
+    from lakehouse_cli.config.checks import COLUMN_WORDS, column_checks  # not loaded where columns have a type alone
 
     keys = known = _keys()
     if (entries := _without_pieces(value)) is not value.entries:
@@ -82,7 +82,7 @@ def read_column(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Colu
         of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
         known = {**keys, **_option_keys(), **of_table}
     what = f"column {quoted(key.text)} of {owner}"
-    values, invalid = read_keys(reader, value, known, what, WORDS)
+    values, invalid = read_keys(reader, value, known, what, COLUMN_WORDS)
     if "type" not in value.entries and not is_misspelt("type", value.entries, known):
         reader.report(key, f"column {quoted(key.text)} of {owner} has no `type`", "add one: `type: int64`")
     if invalid or "type" not in values:

@@ -137,3 +137,14 @@ def test_condition_that_compares_with_null_is_refused_as_it_judges_no_row(folder
     assert {each["message"].partition(" compares ")[2] for each in problems} == {"with null, which is true of no row"}
     assert {each["hint"] for each in problems} == {"write `… is null` or `… is not null`"}
     assert validate(f'{{expression: "{NULL_KEPT}"}}').code == 0
+
+
+def test_words_of_one_check_in_a_column_name_where_they_stand(folder: ProjectFolder, cli: Cli) -> None:
+    column = "{type: int64, max: 100, error_above: 5%}"
+    declared = "name: x\nmodule: transforms\ntables:\n  t: {kind: source, columns: {n: COLUMN}}\n"
+    folder.write("lakehouse.yaml", declared.replace("COLUMN", column))
+    wrong = cli("validate")
+    assert wrong.code == 3
+    assert "write it in the check that it is of, as in `checks: [{max: 100, error_above: 5%}]`" in wrong.err
+    folder.write("lakehouse.yaml", declared.replace("COLUMN", "{type: int64, checks: [{max: 100, error_above: 5%}]}"))
+    assert cli("validate").code == 0
