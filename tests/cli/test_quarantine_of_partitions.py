@@ -55,6 +55,11 @@ def test_partition_computed_again_replaces_its_rows(folder: ProjectFolder, cli: 
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3, 4], [10, 13])
     assert run(cli) == {"daily": {}, "daily__quarantine": {}}
     (folder.path / "data/raw/sales_2024-01-01.csv").unlink()
+    folder.edit("lakehouse.yaml", ", gone: drop", "")
+    failed = cli("run", "-o", "json").json["tables"]
+    hints = [each["error"]["hint"] for table in failed for each in table["partitions"] if each["status"] == "failed"]
+    assert [each.partition(" keeps")[0] for each in hints] == ["`gone: keep` in table `daily`"] * 2
+    folder.edit("lakehouse.yaml", "quarantine: true", "quarantine: true, gone: drop")
     assert run(cli)["daily__quarantine"] == {"2024-01-01": "dropped"}
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([3, 4], [13])
 
