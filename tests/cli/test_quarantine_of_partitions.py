@@ -49,6 +49,12 @@ def test_partition_computed_again_replaces_its_rows(folder: ProjectFolder, cli: 
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3], [10, 11, 12])
     shown = cli("show", "daily__quarantine", "-o", "json").json["rows"][1]
     assert (shown["_checks"], shown["_row"]) == ("id_max", 2)
+    # What is stored passes; what was put aside for it is said again.
+    checked = cli("check", "daily", "-o", "json")
+    (table,) = checked.json["tables"]
+    assert (checked.code, table["status"], table["checks"][0]["quarantined"]) == (0, "warned", 3)
+    planned = next(each for each in cli("plan", "-o", "json").json["tables"] if each["name"] == "daily")
+    assert planned["checks"][0]["quarantined"] == 3
     put(folder, "2024-01-02", 3, 4, 13)
     again = run(cli)
     assert again == {"daily": {"2024-01-02": "materialized"}, "daily__quarantine": {"2024-01-02": "materialized"}}
