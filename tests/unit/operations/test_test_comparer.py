@@ -174,6 +174,12 @@ def test_rows_that_differ_are_paired() -> None:
         assert found is not None
         assert [(each.expected[0], each.result[0]) for each in found.changed] == [("1", "2"), ("2", "1")]
         assert [each[0] for each in (*found.missing, *found.unexpected)] == ["3", "8"]
+    once = compare_rows(table([(1, 5, 5), (1, 5, 6)], schema), table([(1, 5, 7)], schema))
+    assert once is not None
+    assert (len(once.changed), len(once.missing), len(once.unexpected)) == (1, 1, 0)
+    once = compare_rows(table([(1, 5, 7)], schema), table([(1, 5, 5), (1, 5, 6)], schema))
+    assert once is not None
+    assert (len(once.changed), len(once.missing), len(once.unexpected)) == (1, 0, 1)
     one = compare_rows(table([(1, 5, 5)], schema), table([(2, 6, 6)], schema))
     assert one is not None
     assert one.changed[0].columns == (0, 1, 2)
