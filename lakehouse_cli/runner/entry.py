@@ -109,7 +109,7 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     from lakehouse_cli.executors.clusters import messages
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.runner.stored_already import SETTLING_S, over_what_was_left, stored_already
-    from lakehouse_cli.violating_rows.writing import send
+    from lakehouse_cli.violating_rows.sending import send
 
     if messages.was_given_before():
         job = over_what_was_left(job, place.storages)

@@ -80,7 +80,7 @@ class Failures(Struct):
         if self.store is not None and isinstance(error, DataError):
             written = None if error.failed is None else error.failed.written
             if error.failed is not None and written is not None and written.content is not UNSET:
-                from lakehouse_cli.violating_rows.writing import receive  # of clusters alone
+                from lakehouse_cli.violating_rows.sending import receive  # of clusters alone
 
                 error.failed = receive(error.failed, self.store.new_rows(self.run_id), self.store.mask)
         kept = None if self.store is None else self.store.replace(name, self.run_id, error)

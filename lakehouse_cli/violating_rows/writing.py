@@ -6,13 +6,12 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
-from io import BufferedReader, BytesIO, RawIOBase
 from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -336,14 +335,12 @@ class ViolatingRows:
         first, *others = filter(None, found)
         return sum(map(len, first)) if not others else len(np.unique(np.concatenate([*first, *chain(*others)])))
 
-    def copy(self, written: WrittenRows) -> WrittenRows | None:
+    def copy(self, written: WrittenRows, sent: BinaryIO) -> WrittenRows | None:
         """Write what another process sent; returns what is in the file, which is the caller's from now on.
 
         Raises:
             OSError: It does not come as a whole.
         """
-        content = written.content or b""
-        sent = BytesIO(content) if isinstance(content, bytes) else BufferedReader(_Parts(content))
         with pa.PythonFile(sent, "r") as file:
             for _, end in segments(written):
                 while file.tell() < end:
@@ -407,65 +404,6 @@ def _is_plain(kind: pa.DataType) -> bool:
 def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
     """The reasons of rows one after the other, with the positions of their rows."""
     return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
-
-
-class _Parts(RawIOBase):
-    """A file that is given in parts, by the byte at which they begin."""
-
-    def __init__(self, part: Callable[[int], bytes]) -> None:
-        super().__init__()
-        self._part, self._at, self._rest = part, 0, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, into: Any) -> int:
-        self._rest = self._rest or memoryview(self._part(self._at))
-        count = min(len(into), len(self._rest))
-        into[:count], self._rest = self._rest[:count], self._rest[count:]
-        self._at += count
-        return count
-
-
-def send(failed: FailedRows, most: int, leave: Callable[[str], Any]) -> FailedRows:
-    """Rows with their file as bytes, as they travel to another machine.
-
-    Args:
-        failed: The rows.
-        most: Bytes up to which a file travels with them.
-        leave: Gives what stands for a larger one, which is then fetched: there, a function that gives the part from a
-            byte on.
-    """
-    if failed.written is None:
-        return failed
-    path, sent = Path(failed.written.file), None
-    with suppress(OSError):
-        if path.stat().st_size > most:
-            return replace(failed, written=replace(failed.written, content=leave(str(path))))
-        sent = replace(failed.written, content=path.read_bytes())
-        path.unlink()
-    return replace(failed, written=sent)
-
-
-def receive(failed: FailedRows, prefix: Path, hide: Hide) -> FailedRows:
-    """Rows that were sent, in a file here; without one that is not there any more.
-
-    Args:
-        failed: The rows.
-        prefix: As of `keeping_rows`.
-        hide: As of `keeping_rows`.
-    """
-    if failed.written is None:
-        return failed
-    with closing(ViolatingRows(prefix, hide)) as here:
-        try:
-            written = here.copy(failed.written)
-        except (OSError, pa.ArrowException):
-            written = None
-        return replace(failed, written=written)
 
 
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
