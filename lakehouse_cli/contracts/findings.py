@@ -318,10 +318,10 @@ class Findings:
         """List the 1-based numbers of the rows that are kept, ascending."""
         return [row + 1 for row in sorted(self._kept)]
 
-    def describe(self, error: DataError, lines: Mapping[int, RowPlace], find_places: FindPlaces | None = None) -> None:
+    def describe(self, error: DataError, lines: Mapping[int, RowPlace], **more: Any) -> None:
         """Give an error the violations, with the lines of their rows, and the rows; arguments as of `failed`."""
         error.violations = tuple(with_lines(each, lines) for each in self.violations)
-        error.failed = self.failed(lines, find_places=find_places)
+        error.failed = self.failed(lines, **more)
 
     def failed(
         self,

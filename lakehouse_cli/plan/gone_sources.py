@@ -39,10 +39,10 @@ def without_source(table: str, period: str) -> str:
 
 def refuse_gone(table: Table, partition: Partition, why: str) -> StorageError:
     """Make the error of a stored partition whose source has gone, with the ways out."""
-    unit = unit_of(table, partition)
+    unit, declared = unit_of(table, partition), table.quarantine_of or table.name
     return StorageError(
         f"`{unit.name}` is stored, and {why}",
-        hint=f"`gone: keep` in table `{table.name}` keeps such partitions, `gone: drop` removes them;"
+        hint=f"`gone: keep` in table `{declared}` keeps such partitions, `gone: drop` removes them;"
         f" `lakehouse clean {selected_alone(unit)}` removes this one",
         location=table.where("gone", "partitions"),
     )

@@ -33,6 +33,7 @@ def _one(found: list[tuple[str, CheckResult]]) -> CheckResult:
         count=sum(result.count for _, result in found),
         rows=sum(result.rows for _, result in found),
         not_judged=sum(result.not_judged for _, result in found),
+        quarantined=sum(result.quarantined for _, result in found),
         errored=sum(result.errored for _, result in found),
         earlier=all(result.earlier for _, result in found if result.status == gravest.status),
     )

@@ -61,7 +61,7 @@ class Failures(Struct):
 
     def of_unreadable(self, name: str, uri: str) -> TableResult | None:
         """Read a source; returns its result where that is missing or not as declared, else None."""
-        from lakehouse_cli.runner.stored_inputs import read_table
+        from lakehouse_cli.runner.stored_inputs import judge_source
         from lakehouse_cli.violating_rows.writing import keeping_rows
 
         table, since = self.graph.tables[name], time.perf_counter()
@@ -69,7 +69,7 @@ class Failures(Struct):
             store = self.store
             kept = (None, unmasked) if store is None else (store.new_rows(self.run_id), store.mask)
             with keeping_rows(*kept):
-                read_table(self.storages[table.storage], table)
+                judge_source(self.storages[table.storage], table)
         except LakehouseError as error:
             return self.of_source(name, uri, error, time.perf_counter() - since)
         self.keep_rows(name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from lakehouse_cli.contracts.joined_rows import JoinedRows, keep_published
 from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.unit_checks import together
 from lakehouse_cli.storage.base import AssetStorage
@@ -60,9 +61,8 @@ class JudgedPartitions:
             ContractError: A check failed in some of them.
         """
         table, storage = self._table, self._storage
-        stored = partitions(storage, replace(table, selected=None))
         changes = any(check.arguments.get("change") for check in self._checks)
-        for each in stored if table.selected is None else table.selected:
+        for each in _of(table, storage):
             unit, before = unit_of(table, each), None
             if changes and (manifest := storage.read_manifest(unit)) is not None:
                 states = (record.state for record in manifest.checks)
@@ -116,9 +116,24 @@ class JudgedPartitions:
         return replace(row, row=self._rows + (row.row or 0))
 
     def _records(self) -> tuple[CheckRecord, ...]:
-        first = {record.result.name: record for _, record in reversed(self._found)}
-        results = together((partition, record.result) for partition, record in self._found)
-        return tuple(replace(first[each.name], result=each, state={}) for each in results)
+        return _together(self._found)
+
+
+def _together(found: Sequence[tuple[str, CheckRecord]]) -> tuple[CheckRecord, ...]:
+    first = {record.result.name: record for _, record in reversed(found)}
+    results = together((partition, record.result) for partition, record in found)
+    return tuple(replace(first[each.name], result=each, state={}) for each in results)
+
+
+def _of(table: Table, storage: AssetStorage) -> Collection[Partition]:
+    """The partitions of a table that are stored, or those of them that are selected."""
+    return partitions(storage, replace(table, selected=None)) if table.selected is None else table.selected
+
+
+def recorded(table: Table, storage: AssetStorage) -> tuple[CheckRecord, ...]:
+    """What is recorded of the checks of a table's partitions, together."""
+    manifests = ((str(each), storage.read_manifest(unit_of(table, each))) for each in _of(table, storage))
+    return _together([(name, record) for name, each in manifests if each is not None for record in each.checks])
 
 
 def newest_beside(table: Table, storage: AssetStorage) -> dict[str, datetime]:

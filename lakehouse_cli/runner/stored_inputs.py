@@ -12,6 +12,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from lakehouse_cli.contracts import Check, Findings, check
+from lakehouse_cli.contracts.findings import ReadAgain
 from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, DataError, LakehouseError
@@ -72,6 +73,24 @@ def read_table(
     return data, record
 
 
+def judge_source(storage: AssetStorage, table: Table) -> None:
+    """Read a source piece by piece, and validate it against its contract.
+
+    Raises:
+        LakehouseError: As of `read_table`.
+    """
+    if table.serializer:
+        read_table(storage, table)
+        return
+    try:
+        pieces, _ = scan(storage, table, table.columns).pieces_with_content(())
+    except DataError as error:
+        _add_rest(error, table, storage)
+        raise
+    for _ in _checked(pieces, table, storage, table.key):
+        pass
+
+
 def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
     """Add to the error of a source with values that do not fit their types what nulls and key of the rest break."""
     from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit  # slow to load, and seldom needed
@@ -79,7 +98,7 @@ def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
     rest = without_unfit(error, table) if table.kind == "source" else None
     if rest is not None:
         try:
-            read_table(storage, rest)
+            judge_source(storage, rest)
         except DataError as more:
             add_violations(error, more, table.contract.sensitive)
         except LakehouseError:  # it changed meanwhile: what was found first is said
@@ -109,10 +128,12 @@ def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]
         file = found.native(record) if table.format in by_itself and not is_judged_whole else None
         of_rows = None if found.read_rows is None or not place.is_unpacked else RowsOfInput(table, record)
         if table.kind == "source":
-            return StreamedTable(lambda: _checked(pieces(), table, storage, table.key), record, file, of_rows=of_rows)
+            return StreamedTable(lambda: _checked(pieces, table, storage, table.key), record, file, of_rows=of_rows)
         of_columns = partial(found.read_columns, record) if found.reads_columns else None
         return StreamedTable(pieces, record, file, is_judged=True, of_columns=of_columns, of_rows=of_rows)
     except LakehouseError as error:
+        if isinstance(error, DataError):
+            _add_rest(error, table, storage)
         raise InputError(name, error) from error
 
 
@@ -144,17 +165,19 @@ class RowsOfInput(Struct, frozen=True):
         return data if names is None else data.select(list(names))
 
 
-def _checked(pieces: Iterator[pa.Table], table: Table, storage: AssetStorage, key: Sequence[str]) -> Iterator[pa.Table]:
-    """The pieces of a source, whose nulls and key are judged as they pass."""
+def _checked(
+    pieces: Callable[[], Iterator[pa.Table]], table: Table, storage: AssetStorage, key: Sequence[str]
+) -> Iterator[pa.Table]:
+    """The pieces of a source, whose nulls and key are judged as they pass; read again for rows that the end names."""
     with closing(Check(table.columns, key)) as checking:
         try:
-            for piece in pieces:
+            for piece in pieces():
                 checking.piece(piece)
                 yield piece
         except DataError as error:
             _add_rest(error, table, storage)
             raise
-        _refuse(checking.finish(), table, storage)
+        _refuse(checking.finish(), table, storage, pieces)
 
 
 def open_by_time(job: Job, place: Workplace, name: str, *, streams: bool) -> TimedInput:
@@ -176,7 +199,7 @@ def open_by_time(job: Job, place: Workplace, name: str, *, streams: bool) -> Tim
         opened, record = found.pieces_within(() if expected is None else (expected,), span)
 
         def judged(pieces: Callable[[], Iterator[pa.Table]]) -> Iterator[pa.Table]:
-            return _checked(pieces(), table, storage, ()) if table.kind == "source" else pieces()
+            return _checked(pieces, table, storage, ()) if table.kind == "source" else pieces()
 
         def pieces() -> Iterator[pa.Table]:
             try:
@@ -218,12 +241,12 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
     _refuse(check(data, table.columns, key=table.key), table, storage)
 
 
-def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
+def _refuse(found: Findings, table: Table, storage: AssetStorage, read_again: ReadAgain | None = None) -> None:
     if found.violations:
         first = found.violations[0]
         error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         places = partial(find_lines, storage, table)
-        found.describe(error, places(found.row_numbers()), places)
+        found.describe(error, places(found.row_numbers()), find_places=places, read_again=read_again)
         hide_sensitive(error, table.contract.sensitive, table.key)
         raise at_key(error, table)
 

@@ -1,9 +1,10 @@
-"""Rows that break a contract, on their way from the machine that found them."""
+"""All rows that break a contract, on their way from another machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, suppress
+from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,27 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import FailedRows
 from lakehouse_cli.violating_rows.writing import Hide, ViolatingRows
+
+
+class _Parts(RawIOBase):
+    """A file that is given in parts, by the byte at which they begin."""
+
+    def __init__(self, part: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._part, self._at, self._rest = part, 0, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        self._rest = self._rest or memoryview(self._part(self._at))
+        count = min(len(into), len(self._rest))
+        into[:count], self._rest = self._rest[:count], self._rest[count:]
+        self._at += count
+        return count
 
 
 def send(failed: FailedRows, most: int, leave: Callable[[str], Any]) -> FailedRows:
@@ -44,9 +66,11 @@ def receive(failed: FailedRows, prefix: Path, hide: Hide) -> FailedRows:
     """
     if failed.written is None:
         return failed
+    content = failed.written.content
+    sent = BytesIO(content) if isinstance(content, bytes) else BufferedReader(_Parts(content))
     with closing(ViolatingRows(prefix, hide)) as here:
         try:
-            written = here.copy(failed.written)
+            written = here.copy(failed.written, sent)
         except (OSError, pa.ArrowException):
             written = None
         return replace(failed, written=written)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
-from io import BufferedReader, BytesIO, RawIOBase
 from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -336,14 +335,12 @@ class ViolatingRows:
         first, *others = filter(None, found)
         return sum(map(len, first)) if not others else len(np.unique(np.concatenate([*first, *chain(*others)])))
 
-    def copy(self, written: WrittenRows) -> WrittenRows | None:
+    def copy(self, written: WrittenRows, sent: BinaryIO) -> WrittenRows | None:
         """Write what another process sent; returns what is in the file, which is the caller's from now on.
 
         Raises:
             OSError: It does not come as a whole.
         """
-        content = written.content or b""
-        sent = BytesIO(content) if isinstance(content, bytes) else BufferedReader(_Parts(content))
         with pa.PythonFile(sent, "r") as file:
             for _, end in segments(written):
                 while file.tell() < end:
@@ -407,27 +404,6 @@ def _is_plain(kind: pa.DataType) -> bool:
 def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
     """The reasons of rows one after the other, with the positions of their rows."""
     return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
-
-
-class _Parts(RawIOBase):
-    """A file that is given in parts, by the byte at which they begin."""
-
-    def __init__(self, part: Callable[[int], bytes]) -> None:
-        super().__init__()
-        self._part, self._at, self._rest = part, 0, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, into: Any) -> int:
-        self._rest = self._rest or memoryview(self._part(self._at))
-        count = min(len(into), len(self._rest))
-        into[:count], self._rest = self._rest[:count], self._rest[count:]
-        self._at += count
-        return count
 
 
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -304,3 +306,34 @@ def test_all_rows_of_columns_of_another_type_are_shown(folder: ProjectFolder, cl
                 expected[row] = values
         assert (shown["count"], shown["left_out"]) == (len(expected), 0)
         assert found == expected
+
+
+# Buffers may outlive a test, and their pool must not go before them.
+POOL = pa.proxy_memory_pool(pa.default_memory_pool())
+
+
+@pytest.fixture
+def pool() -> Iterator[pa.MemoryPool]:
+    """Counts what Arrow takes meanwhile."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(POOL)
+    yield POOL
+    pa.set_memory_pool(before)
+
+
+def test_source_is_judged_in_pieces_and_rows_that_repeat_keys_have_values(
+    folder: ProjectFolder, cli: Cli, pool: pa.MemoryPool
+) -> None:
+    columns = "columns: {a: int64, b: int64, c: int64, d: int64}"
+    folder.write("lakehouse.yaml", f"name: p\ntables: {{s: {{kind: source, format: parquet, key: a, {columns}}}}}\n")
+    rows = 1_500_000  # 48 MB
+    numbers = np.arange(rows)
+    keys = np.where(numbers < rows - 3000, numbers, numbers - rows + 3000)
+    (folder.path / "data").mkdir()
+    pq.write_table(pa.table({"a": keys, **dict.fromkeys("bcd", numbers)}), "data/s.parquet", row_group_size=50_000)
+    ran = cli("run", "s")
+    assert (ran.code, "shows the 3,000 rows that fail" in ran.err) == (1, True)
+    assert pool.max_memory() < 40 << 20
+    shown = cli("show", "s", "--failed", "-o", "json").json
+    found = [(each["row"], *map(int, each["values"].values())) for each in shown["rows"]]
+    assert found == [(row + 1, keys[row], row, row, row) for row in range(rows - 3000, rows)]

@@ -49,12 +49,23 @@ def test_partition_computed_again_replaces_its_rows(folder: ProjectFolder, cli: 
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3], [10, 11, 12])
     shown = cli("show", "daily__quarantine", "-o", "json").json["rows"][1]
     assert (shown["_checks"], shown["_row"]) == ("id_max", 2)
+    # What is stored passes; what was put aside for it is said again.
+    checked = cli("check", "daily", "-o", "json")
+    (table,) = checked.json["tables"]
+    assert (checked.code, table["status"], table["checks"][0]["quarantined"]) == (0, "warned", 3)
+    planned = next(each for each in cli("plan", "-o", "json").json["tables"] if each["name"] == "daily")
+    assert planned["checks"][0]["quarantined"] == 3
     put(folder, "2024-01-02", 3, 4, 13)
     again = run(cli)
     assert again == {"daily": {"2024-01-02": "materialized"}, "daily__quarantine": {"2024-01-02": "materialized"}}
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3, 4], [10, 13])
     assert run(cli) == {"daily": {}, "daily__quarantine": {}}
     (folder.path / "data/raw/sales_2024-01-01.csv").unlink()
+    folder.edit("lakehouse.yaml", ", gone: drop", "")
+    failed = cli("run", "-o", "json").json["tables"]
+    hints = [each["error"]["hint"] for table in failed for each in table["partitions"] if each["status"] == "failed"]
+    assert [each.partition(" keeps")[0] for each in hints] == ["`gone: keep` in table `daily`"] * 2
+    folder.edit("lakehouse.yaml", "quarantine: true", "quarantine: true, gone: drop")
     assert run(cli)["daily__quarantine"] == {"2024-01-01": "dropped"}
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([3, 4], [13])
 

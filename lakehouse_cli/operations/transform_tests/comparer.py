@@ -147,8 +147,6 @@ def _rows(table: pa.Table) -> list[Row]:
 
 
 def _texts(values: pa.Array) -> list[Cell]:
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.nulls(0, values.type)
     texts: list[Cell] = encode(values, _PLAIN).to_pylist()
     if pa.types.is_floating(values.type):
         return ["0.0" if text == "-0.0" else text for text in texts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_cli.config.transform_tests import Tolerance
+from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.operations.transform_tests.comparer import compare_rows
 from tests.cases import each_case
 
@@ -72,6 +74,8 @@ def test_one_other_value_is_found_and_placed(row: int, column: str, value: Any) 
         assert found is not None
         assert not found.missing
         assert not found.unexpected
+        assert not found.moved
+        assert found.numeric == {"id", "x", "d"}
         (changed,) = found.changed
         assert [found.columns[index] for index in changed.columns] == [column]
         assert changed.row == (row + 1 if ordered else None)
@@ -87,7 +91,10 @@ def test_rows_too_few_and_too_many_are_found() -> None:
     assert more.unexpected[0][:2] == ("3", "null")
     empty = compare_rows(table([]), table(ROWS[:1]), ordered=True)
     assert empty is not None
-    assert len(empty.unexpected) == 1
+    assert (len(empty.unexpected), empty.moved, empty.expected_rows, empty.result_rows) == (1, False, 0, 1)
+    none = compare_rows(table(ROWS[:1]), table([]), ordered=True)
+    assert none is not None
+    assert (len(none.missing), none.moved) == (1, False)
     swapped = compare_rows(table([ROWS[0], ROWS[0], ROWS[1]]), table([ROWS[0], ROWS[1], ROWS[1]]))
     assert swapped is not None  # the same rows, each another number of times
 
@@ -118,6 +125,9 @@ def test_zeros_are_equal_and_nan_equals_nan() -> None:
         (0.0, 1e-12, "0.1", "0", False),
         (0.0, 1e-12, "0", "1e-12", True),
         (100.0, 100.15, "0.001", "0.1", False),  # the larger of both, not their sum
+        (100.0, 99.875, "0", "0.125", True),  # as much below as above
+        (100.0, 99.8, "0", "0.125", False),
+        (-100.0, -100.0625, "0.001", "0", True),
         (1.0, None, "1", "1", False),
         (1.0, NAN, "1", "1", False),
         (float("inf"), 1.0, "1", "1", False),
@@ -127,8 +137,71 @@ def test_zeros_are_equal_and_nan_equals_nan() -> None:
 def test_tolerance(expected: float, came: float | None, rel: str, absolute: str, equal: bool) -> None:
     schema = pa.schema({"x": pa.float64()})
     tolerance = Tolerance(Fraction(rel), Fraction(absolute))
-    found = compare_rows(table([(expected,)], schema), table([(came,)], schema), tolerance=tolerance)
-    assert (found is None) is equal
+    for ordered in (False, True):
+        found = compare_rows(
+            table([(expected,)], schema), table([(came,)], schema), ordered=ordered, tolerance=tolerance
+        )
+        assert (found is None) is equal
+
+
+@each_case(
+    ("kind", "expected", "came", "equal"),
+    [
+        (pa.int64(), 1, 2, False),  # a tolerance is of floats and decimals alone
+        (pa.string(), "1", "2", False),
+        (pa.decimal128(4, 1), Decimal("1.0"), Decimal("2.0"), True),
+        (pa.string(), "-0.0", "0.0", False),
+    ],
+)
+def test_tolerance_by_type(kind: pa.DataType, expected: Any, came: Any, equal: bool) -> None:
+    before, after = (pa.table({"a": [0.5], "v": pa.array([each], kind)}) for each in (expected, came))
+    for ordered in (False, True):
+        for tolerance in (Tolerance(), Tolerance(abs=Fraction(5))):
+            found = compare_rows(before, after, ordered=ordered, tolerance=tolerance)
+            assert (found is None) is (equal and tolerance != Tolerance())
+
+
+def test_rows_that_differ_are_paired() -> None:
+    """By the key, where all of it is compared, else the most alike first; those without a value in common are not."""
+    schema = pa.schema({"k": pa.int64(), "a": pa.int64(), "b": pa.int64()})
+    expected = table([(1, 5, 5), (2, 6, 6), (3, 7, 7)], schema)
+    came = table([(8, 8, 8), (1, 6, 6), (2, 5, 5)], schema)
+    by_key = compare_rows(expected, came, key=["k"])
+    assert by_key is not None
+    assert [(each.expected[0], each.result[0]) for each in by_key.changed] == [("1", "1"), ("2", "2")]
+    for key in ((), ("k", "other")):
+        found = compare_rows(expected, came, key=key)
+        assert found is not None
+        assert [(each.expected[0], each.result[0]) for each in found.changed] == [("1", "2"), ("2", "1")]
+        assert [each[0] for each in (*found.missing, *found.unexpected)] == ["3", "8"]
+    once = compare_rows(table([(1, 5, 5), (1, 5, 6)], schema), table([(1, 5, 7)], schema))
+    assert once is not None
+    assert (len(once.changed), len(once.missing), len(once.unexpected)) == (1, 1, 0)
+    once = compare_rows(table([(1, 5, 7)], schema), table([(1, 5, 5), (1, 5, 6)], schema))
+    assert once is not None
+    assert (len(once.changed), len(once.missing), len(once.unexpected)) == (1, 0, 1)
+    one = compare_rows(table([(1, 5, 5)], schema), table([(2, 6, 6)], schema))
+    assert one is not None
+    assert one.changed[0].columns == (0, 1, 2)
+
+
+def test_no_value_of_hidden_columns_is_left() -> None:
+    schema = pa.schema({"k": pa.int64(), "s": pa.string()})
+    rows = [(1, "a"), (2, None), (3, "c")], [(1, "b"), (2, None), (3, "c"), (9, "x")]
+    found = compare_rows(*(table(list(each), schema) for each in rows), ordered=True)
+    assert found is not None
+    shown = found.without_values({"s"})
+    cells = [
+        *shown.missing,
+        *shown.unexpected,
+        *(row for each in shown.changed for row in (each.expected, each.result)),
+    ]
+    assert {cell for row in cells for cell in row[1:]} == {HIDDEN}
+    assert [row[0] for row in cells] == [
+        row[0]
+        for row in (*found.missing, *found.unexpected, *(r for e in found.changed for r in (e.expected, e.result)))
+    ]
+    assert found.without_values({"other"}) == found
 
 
 def test_tolerance_pairs_all_rows_that_can_be_paired() -> None:
@@ -138,6 +211,7 @@ def test_tolerance_pairs_all_rows_that_can_be_paired() -> None:
     # The nearest of 1.125 is the only one of 1.0: whoever pairs them first finds no others for the rest.
     assert compare_rows(expected, table([(1.125,), (1.25,), (1.375,)], schema), tolerance=tolerance) is None
     assert compare_rows(expected, table([(1.125,), (1.3125,), (1.375,)], schema), tolerance=tolerance) is None
+    assert compare_rows(expected, table([(1.375,), (1.3125,), (1.125,)], schema), tolerance=tolerance) is None
     assert compare_rows(expected, table([(1.375,), (1.375,), (1.375,)], schema), tolerance=tolerance) is not None
 
 
