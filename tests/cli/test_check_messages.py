@@ -148,3 +148,20 @@ def test_words_of_one_check_in_a_column_name_where_they_stand(folder: ProjectFol
     assert "write it in the check that it is of, as in `checks: [{max: 100, error_above: 5%}]`" in wrong.err
     folder.write("lakehouse.yaml", declared.replace("COLUMN", "{type: int64, checks: [{max: 100, error_above: 5%}]}"))
     assert cli("validate").code == 0
+
+
+def test_frame_of_truth_values_is_no_frame_of_wrong_rows(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: x
+        tables: {s: {kind: source, columns: {n: int64}, checks: [{function: "judging:small"}]}}
+        """,
+    )
+    folder.write("data/s.csv", "n\n1\n2\n")
+    folder.write("judging.py", "def small(frame):\n    return frame[['n']] < 10\n")
+    wrong = cli("check")
+    assert wrong.code == 1
+    assert "returned a frame of truth values; make one truth value a row of it, as by `.all(axis=1)`" in wrong.out
+    folder.write("judging.py", "def small(frame):\n    return (frame[['n']] < 10).all(axis=1)\n")
+    assert cli("check").code == 0

@@ -49,9 +49,6 @@ def twice(frame):
 def other(frame):
     return frame.set_index("station")["high"] < 60
 
-def flags(frame):
-    return frame[["high"]] < 60
-
 def hole(frame):
     return [True] * (len(frame) - 1) + [None]
 """
@@ -255,7 +252,6 @@ def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFo
         ('{expression: "email::int > 1"}', "2 rows raise an error in SQL\n"),
         ("{function: twice}", "check `function` returned a mask with another index than the table has"),
         ("{function: other}", "check `function` returned a mask with another index than the table has"),
-        ("{function: flags}", "check `function` returned a frame of truth values"),
     ],
 )
 def test_check_that_cannot_be_judged_publishes_nothing(
