@@ -22,6 +22,13 @@ _FAMILIES = (
 )  # fmt: skip
 _UNKNOWN = ("NULL", '"NULL"', "UNKNOWN")
 _NO_OFFSET = 1 << 63
+# What DuckDB calls LIKE, ILIKE, GLOB, SIMILAR TO, `~`, with NOT and ESCAPE.
+_MATCHES = frozenset(
+    (
+        *("~~", "!~~", "~~*", "!~~*", "~~~", "like_escape", "not_like_escape", "ilike_escape", "not_ilike_escape"),
+        *("regexp_full_match", "regexp_matches"),
+    )
+)
 
 
 def refuse_operands(connection: Any, tree: Any, sent: Sent) -> None:
@@ -54,9 +61,13 @@ def _error(message: str, hint: str, part: Any, sent: Sent) -> ConditionError:
 def _nulls(node: Any) -> Iterator[Any]:
     """The literals NULL that a tree compares with something, alone or in a list, and as null of a type too."""
     kind = str(node.get("type")) if isinstance(node, dict) else ""
-    if kind.startswith("COMPARE_") and not kind.endswith("DISTINCT_FROM"):
-        inner = (_without_casts(part) for parts in _parts(node) for part in parts)
-        yield from (part for part in inner if part.get("literal", {}).get("kind") == "NULL_LITERAL")
+    compared: list[Sequence[Any]] = []
+    if kind == "FUNCTION" and node.get("function_name") in _MATCHES:
+        compared = [[each["expression"] for each in node["arguments"]]]
+    elif kind.startswith("COMPARE_") and not kind.endswith("DISTINCT_FROM"):
+        compared = [*_parts(node)]
+    inner = (_without_casts(part) for parts in compared for part in parts)
+    yield from (part for part in inner if part.get("literal", {}).get("kind") == "NULL_LITERAL")
     for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from _nulls(each)
 

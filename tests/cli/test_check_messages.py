@@ -114,6 +114,10 @@ COMPARED_WITH_NULL = [
     '{expression: "id not between null and 3"}',
     '{expression: "id < null::bigint"}',
     '{unique: id, where: "code <> null"}',
+    '{expression: "code not like null"}',
+    "{expression: \"code ilike null escape '!'\"}",
+    '{expression: "code similar to null"}',
+    '{expression: "code ~ null::text"}',
     '{sql: "select * from (select * from this where id = null)"}',
 ]
 NULL_KEPT = """id is distinct from null and nullif(id, null) > 0 and coalesce(id, null) > 0
