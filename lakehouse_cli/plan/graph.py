@@ -178,9 +178,14 @@ def _with_references(graph: AssetGraph) -> AssetGraph:
             edges[name].add(table.quarantine_of)
     after: dict[str, tuple[str, ...]] = {}
     for name, other in wanted:
-        if not _reaches(edges, other, name):
+        # One call computes them all: none begins before what the checks of one look at has ended.
+        together = graph.siblings(name)
+        if other in together:
             edges[name].add(other)
-            after[name] = (*after.get(name, ()), other)
+        elif not any(_reaches(edges, other, each) for each in together):
+            for each in together:
+                edges[each].add(other)
+                after[each] = tuple(dict.fromkeys((*after.get(each, ()), other)))
     inputs = {name: tuple([Input(each, None) for each in upstream]) for name, upstream in edges.items()}
     order, _ = _order(graph.tables, inputs)
     return AssetGraph(graph.tables, graph.inputs, order, after)

@@ -63,7 +63,9 @@ class Contents:
         return next((part for part in parts if part in self._unpublished), None)
 
     def is_to_come(self, name: str, ended: Collection[str]) -> bool:
-        """Whether a table is computed in this run and has not been yet; `ended` are those that have a result."""
+        """Whether a table, or a part of it, is computed in this run and has not been yet; `ended` have a result."""
+        if (gathered := self._gathered.get(name)) is not None:
+            return any(self.is_to_come(unit_name(gathered.table, each), ended) for each in gathered.members)
         known = name in ended or name in self._materialized or name in self._unpublished
         return name in self._running and not known
 

@@ -291,3 +291,43 @@ def test_freshness_counts_what_is_stored(folder: ProjectFolder, cli: Cli, storag
     assert (check["status"], check["value"], check["rows"]) == ("failed", "2024-03-01T00:00:00+00:00", 2)
     assert freshness(cli, "plan", *late)[1]["status"] == "failed"
     assert freshness(cli, "plan", *soon)[1]["status"] == "passed"
+
+
+LOOKING = """
+sales: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily: {partitions: [day], inputs: [sales], columns: {id: int64}, function: same}
+one: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: one, checks: [FK daily.id}}]}
+two: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: two}
+three: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: three, checks: [FK one.id}}]}
+next: {partitions: [day], inputs: {sales: two}, columns: {id: int64}, function: same}
+then: {partitions: [day], inputs: {sales: next}, columns: {id: int64}, function: same}
+last: {partitions: [day], inputs: {sales: then}, columns: {id: int64}, function: same}
+early: {partitions: [day], inputs: [sales], columns: {id: int64}, function: same, checks: [FK late.id}}]}
+late: {partitions: [day], inputs: {sales: early}, columns: {id: int64}, function: same}
+""".replace("FK", "{foreign_key: {columns: id, references:")
+LOOKING_CODE = """
+def same(sales):
+    return sales
+
+def both(sales):
+    return dict.fromkeys(["one", "two", "three"], sales)
+"""
+
+
+def test_check_waits_for_all_partitions_it_looks_at(folder: ProjectFolder, cli: Cli) -> None:
+    """Those of one that comes with a table with more to follow, too; where they come later, it is not judged yet."""
+    folder.declare(LOOKING, LOOKING_CODE)
+    put(folder, "2024-01-01", 1)
+    run(cli)
+    put(folder, "2024-01-02", 5)
+    assert run(cli, "--workers", "1")["late"] == {"2024-01-02": "materialized"}
+    found = cli("run", "--workers", "1", "-o", "json").json["tables"]
+    assert {each["status"] for table in found for each in table.get("checks") or ()} == {"passed"}
+    put(folder, "2024-01-02", 6)
+    ran = cli("run", "--workers", "1")
+    assert ran.code == 0, ran.err
+    for name, other in ("three", "one"), ("early", "late"):
+        note = f"`{name}`: day=2024-01-02: check `foreign_key` was not judged: `{other}` is computed after it"
+        assert note in ran.out, ran.out
+    assert "`one`: " not in ran.out
+    assert cli("check").code == 0
