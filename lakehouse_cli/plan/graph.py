@@ -179,10 +179,9 @@ def _with_references(graph: AssetGraph) -> AssetGraph:
     after: dict[str, tuple[str, ...]] = {}
     for name, other in wanted:
         # One call computes them all: none begins before what the checks of one look at has ended.
-        together = graph.siblings(name)
-        if other in together:
-            edges[name].add(other)
-        elif not any(_reaches(edges, other, each) for each in together):
+        siblings = graph.siblings(name)
+        together = (name,) if other in siblings else siblings
+        if not any(_reaches(edges, other, each) for each in together):
             for each in together:
                 edges[each].add(other)
                 after[each] = tuple(dict.fromkeys((*after.get(each, ()), other)))

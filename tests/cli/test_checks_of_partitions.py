@@ -297,8 +297,8 @@ LOOKING = """
 sales: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
 daily: {partitions: [day], inputs: [sales], columns: {id: int64}, function: same}
 one: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: one, checks: [FK daily.id}}]}
-two: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: two}
-three: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: three, checks: [FK one.id}}]}
+two: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: two, checks: [FK three.id}}]}
+three: {partitions: [day], inputs: [sales], columns: {id: int64}, function: both, output: three, checks: [FK two.id}}]}
 next: {partitions: [day], inputs: {sales: two}, columns: {id: int64}, function: same}
 then: {partitions: [day], inputs: {sales: next}, columns: {id: int64}, function: same}
 last: {partitions: [day], inputs: {sales: then}, columns: {id: int64}, function: same}
@@ -326,7 +326,7 @@ def test_check_waits_for_all_partitions_it_looks_at(folder: ProjectFolder, cli: 
     put(folder, "2024-01-02", 6)
     ran = cli("run", "--workers", "1")
     assert ran.code == 0, ran.err
-    for name, other in ("three", "one"), ("early", "late"):
+    for name, other in ("two", "three"), ("three", "two"), ("early", "late"):
         note = f"`{name}`: day=2024-01-02: check `foreign_key` was not judged: `{other}` is computed after it"
         assert note in ran.out, ran.out
     assert "`one`: " not in ran.out
