@@ -263,7 +263,7 @@ class _Run:
                 self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
-                types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
+                types = frame_types(self.plan, graph, folder, publish=publish) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
                 names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else set()

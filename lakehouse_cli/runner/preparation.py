@@ -102,15 +102,16 @@ def modules_of(plan: Plan, graph: AssetGraph) -> tuple[FunctionRef, ...]:
     return tuple({function.module: function for function in functions if function is not None}.values())
 
 
-def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:
-    """Collect, by table, the frame types that the run's transforms take it as; empty if one is unknown.
+def frame_types(plan: Plan, graph: AssetGraph, folder: Path, *, publish: bool) -> dict[str, set[str]]:
+    """Collect, by table, the frame types that the run's transforms take it as; empty if its Arrow data are needed.
 
-    Imports the transforms before the first of them is timed. One that fails is reported when its table's turn comes.
+    They are where a frame type is unknown, and where checks look at what is stored nowhere. Imports the transforms
+    before the first of them is timed. One that fails is reported when its table's turn comes.
     """
     from lakehouse_cli.transforms import load_transform
 
     wanted: dict[str, set[str]] = {}
-    unknown: set[str] = set()
+    unknown = set() if publish else {name for planned in plan.due for name in graph.references(planned.name)}
     for planned in plan.runs:
         table = graph.tables[planned.name]
         function = table.function

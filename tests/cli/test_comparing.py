@@ -216,3 +216,27 @@ def test_usage(computed: ProjectFolder, cli: Cli) -> None:
     assert "`dev` cannot be compared against itself" in done.err
     assert cli("diff", "--against", "default").code == 2
     assert cli("diff", "-n", "-1").code == 2
+
+
+def test_check_looks_at_what_all_frames_were_made_of(folder: ProjectFolder, cli: Cli) -> None:
+    """A result that is stored nowhere stays for the checks that look at it, when transforms are done with it."""
+    folder.declare(
+        """
+        raw: {kind: source, columns: {id: int64}}
+        daily: {inputs: [raw], columns: {id: int64}, function: same}
+        report: {inputs: {raw: daily}, columns: {id: int64}, function: same}
+        last:
+          inputs: {raw: report}
+          columns: {id: int64}
+          function: same
+          checks: [{foreign_key: {columns: id, references: daily.id}}]
+        """,
+        "import pandas as pd\n\ndef same(raw: pd.DataFrame) -> pd.DataFrame:\n    return raw\n",
+    )
+    folder.write("data/raw.csv", "id\n1\n")
+    assert cli("run").code == 0
+    folder.write("data/raw.csv", "id\n2\n")
+    found = {each["name"]: each for each in cli("diff", "-o", "json").json["tables"]}
+    assert {name: (each["status"], each["notes"]) for name, each in found.items()} == {
+        each: ("different", []) for each in ("daily", "report", "last")
+    }
