@@ -26,6 +26,7 @@ class Contents:
         self._found, self._readings, self._gathered = plan.found, plan.readings, gathered
         self._running = {planned.name for planned in plan.runs}
         self._unpublished: set[str] = set()
+        self._not_removed: dict[str, str] = {}
         self._materialized: set[str] = set()
 
     def copy(self) -> Contents:
@@ -51,11 +52,20 @@ class Contents:
             self._records.pop(name, None)
             self._unpublished.add(name)
 
-    def unpublished_part(self, names: Iterable[str]) -> str | None:
-        """The first partition that was computed and stored nowhere, of those that are read together under some names.
+    def record_not_removed(self, name: str) -> None:
+        """Take note of a partition that a run would remove, and that stays as nothing is stored."""
+        self._not_removed.setdefault(name.partition("/")[0], name)
+
+    def unpublished_part(self, names: Collection[str]) -> str | None:
+        """The first partition that was computed and stored nowhere, or not removed, of those that are read together.
 
         What reads several partitions reads all of them from where they are stored.
+
+        Args:
+            names: Under which they are read.
         """
+        if left := next((self._not_removed[name] for name in names if name in self._not_removed), None):
+            return left
         if not self._unpublished:
             return None
         gathered = (self._gathered[name] for name in names if name in self._gathered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -355,15 +355,17 @@ class _Run:
         members = [self.planned[name] for name in self._members(planned.name)]
         if len(members) > 1:
             self.schedule.take({each.name for each in members})
-        has_checks = self.runner.graph.tables[planned.name].contract.checks
-        if has_checks and planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
-            planned = self.planned[planned.name] = replace(planned, action="check", reasons=())
-            members = [planned]
-            attempts.release_inputs(planned.inputs)
+        for call in self.jobs.calls(members):
+            if call[0].action != planned.action:
+                self.planned[call[0].name] = call[0]
+                attempts.release_inputs(planned.inputs)
+            self._begin_call(call, attempts)
+
+    def _begin_call(self, members: Sequence[PlannedTable], attempts: Attempts) -> None:
         if (ended := self.uncomputed.of_call(members)) is not None:
             for result in ended:
-                if planned.action == "run":
-                    attempts.release_inputs(planned.inputs)
+                if members[0].action == "run":
+                    attempts.release_inputs(members[0].inputs)
                 if self.together is not None and self.together.add_dropped(self.planned[result.name], result):
                     self.schedule.ended(result.name)
                 else:
@@ -386,9 +388,7 @@ class _Run:
             self._cancel(self._members(name), why)
             return
         planned = self.planned[name]
-        attempts, waited = (
-            (self.attempts.begun(name), self.attempts.waited(name)) if self.attempts is not None else (0, 0)
-        )
+        attempts, waited = (of.begun(name), of.waited(name)) if (of := self.attempts) is not None else (0, 0)
         seconds = time.perf_counter() - self.under_way.pop(name) - waited
         self.sources.ended(planned, ended, self.results)
         if isinstance(ended, ClusterError):

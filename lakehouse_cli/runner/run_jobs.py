@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -111,14 +111,27 @@ class RunJobs(Struct, dict=True):
         """Whether a table ended in a way that nothing can be computed from it."""
         return name in self.results and self.results[name].status in table_results.UNUSABLE
 
-    def is_only_checked(self, planned: PlannedTable) -> bool:
-        """Whether a table need not be computed after all, and its checks must be judged all the same."""
+    def calls(self, members: Sequence[PlannedTable]) -> Iterator[Sequence[PlannedTable]]:
+        """The work on tables that one call computes: that call, or where it is not needed after all, each by itself.
+
+        Then those whose checks must be judged all the same come with the action ``check``.
+        """
+        due = set[str]()
+        if any(self.graph.tables[each.name].contract.checks for each in members) and all(map(self._stays, members)):
+            due = {each.name for each in members if self.due_checks(each)}
+        if not due:
+            yield members
+            return
+        for each in members:
+            yield [replace(each, action="check", reasons=()) if each.name in due else each]
+
+    def _stays(self, planned: PlannedTable) -> bool:
         return (
-            planned.conditional
+            planned.action == "run"
+            and planned.conditional
             and planned.refused is None
             and not any(map(self.is_unusable, (*planned.inputs, *planned.needs)))
             and self.contents.came_out_the_same(planned)
-            and bool(self.due_checks(planned))
         )
 
     def with_standing(self, planned: PlannedTable) -> PlannedTable:

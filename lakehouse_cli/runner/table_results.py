@@ -238,10 +238,11 @@ def without_fit_input(planned: PlannedTable, name: str, wrong: str) -> TableResu
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 
-def without_unpublished(planned: PlannedTable, part: str) -> TableResult:
-    """Make the result of what reads several partitions, of which `part` came out different and is not stored."""
-    then = f"run `{part.partition('/')[0]}`, and compare again"
-    error = ErrorInfo("UpstreamError", f"`{part}` comes out different, and is not stored yet: {then}")
+def without_unpublished(planned: PlannedTable, part: TableResult) -> TableResult:
+    """Make the result of what reads several partitions, of which `part` is not stored, or gone, as it came out."""
+    then = f"run `{part.name.partition('/')[0]}`, and compare again"
+    how = "is gone, and is still stored" if part.status == "dropped" else "comes out different, and is not stored yet"
+    error = ErrorInfo("UpstreamError", f"`{part.name}` {how}: {then}")
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 

@@ -76,7 +76,7 @@ class Uncomputed(Struct):
         if planned.conditional and self.contents.came_out_the_same(planned):
             return self.unchanged(self.jobs.with_standing(planned), "inputs came out the same")
         if not self.jobs.publish and (other := self.contents.unpublished_part(planned.inputs)) is not None:
-            return table_results.without_unpublished(planned, other)
+            return table_results.without_unpublished(planned, self.jobs.results[other])
         return None
 
     def _drop(self, planned: PlannedTable) -> TableResult:
@@ -85,6 +85,8 @@ class Uncomputed(Struct):
         try:
             if self.jobs.publish:
                 self.storages[table.storage].delete(table)
+            else:
+                self.contents.record_not_removed(planned.name)
         except LakehouseError as error:
             return self.failures.of_table(planned, error, time.perf_counter() - since, attempts=1)
         return TableResult(planned.name, "dropped", planned.reasons, uri=planned.uri)

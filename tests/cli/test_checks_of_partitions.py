@@ -331,3 +331,37 @@ def test_check_waits_for_all_partitions_it_looks_at(folder: ProjectFolder, cli: 
         assert note in ran.out, ran.out
     assert "`one`: " not in ran.out
     assert cli("check").code == 0
+
+
+STAYING = """
+known: {kind: source, columns: {id: int64}}
+sales: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily: {partitions: [day], inputs: [sales], columns: {id: int64}, function: same}
+one: {BY inputs: {sales: daily}, columns: {id: int64}, function: both, output: one, CHECK}
+two: {BY inputs: {sales: daily}, columns: {id: int64}, function: both, output: two}
+three: {BY inputs: {sales: daily}, columns: {id: int64}, function: both, output: three, CHECK}
+aside: {BY inputs: {sales: daily}, columns: {id: int64}, function: same, quarantine: {max: 100%}, CHECK}
+""".replace("CHECK", "checks: [{foreign_key: {columns: id, references: known.id}}]")
+
+
+@pytest.mark.parametrize("by", ["", "partitions: [day],"])
+def test_checks_of_one_call_are_judged_where_it_is_not_needed(folder: ProjectFolder, cli: Cli, by: str) -> None:
+    """What several results are computed from comes out the same, and what their checks look at does not."""
+    folder.declare(STAYING.replace("BY", by), LOOKING_CODE)
+    folder.write("data/known.csv", "id\n1\n2\n")
+    put(folder, "2024-01-01", 1)
+    put(folder, "2024-01-02", 2)
+    run(cli)
+    before = folder.files()
+    folder.write("data/raw/sales_2024-01-02.csv", 'id\n"2"\n')
+    folder.write("data/known.csv", "id\n1\n")
+    for command in ("diff", "run", "run"):
+        done = cli(command, "-o", "json")
+        found = {each["name"]: each["status"] for each in done.json["tables"]}
+        assert done.code == 1, done.err
+        failed = {name for name, status in found.items() if status == "failed"}
+        assert failed == {"one", "three", "aside"}, (command, found)
+    kept = {name for name in before if name.startswith(("data/one", "data/two", "data/three", "data/aside"))}
+    assert {name: folder.files()[name] for name in kept} == {name: before[name] for name in kept}
+    folder.write("data/known.csv", "id\n1\n2\n")
+    assert cli("run").code == 0

@@ -142,3 +142,30 @@ def test_what_a_run_alone_judges_is_noted(folder: ProjectFolder, cli: Cli) -> No
     stored = compared(cli, "base", "daily")["base"]
     assert (stored["status"], stored["notes"]) == ("equal", [f"up to date; {of_check}"])
     assert "1 row has a key of another partition" in cli("run").err
+
+
+def test_what_reads_a_partition_that_is_gone_is_not_compared(folder: ProjectFolder, cli: Cli) -> None:
+    """It stays stored, and is read with the others; what a check finds in it is not there any more, too."""
+    gone = """
+    sales: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+    fixed: {kind: source, columns: {id: int64}}
+    daily: {partitions: [day], gone: drop, inputs: [sales], columns: {id: int64}, function: same}
+    whole: {inputs: {sales: daily}, columns: {id: int64}, function: same}
+    other: {inputs: {sales: fixed}, columns: {id: int64}, function: same, CHECK}
+    """
+    folder.declare(gone.replace("CHECK", CHECK), "def same(sales):\n    return sales\n")
+    for number, day in enumerate(("2024-01-30", "2024-01-31"), 1):
+        folder.write(f"data/raw/sales_{day}.csv", f"id\n{number}\n")
+    folder.write("data/fixed.csv", "id\n1\n2\n")
+    assert cli("run").code == 0
+    (folder.path / "data/raw/sales_2024-01-31.csv").unlink()
+    found = compared(cli)
+    assert found["daily"]["notes"] == ["`daily/day=2024-01-31` is gone"]
+    assert found["whole"]["status"] == "skipped"
+    (why,) = found["whole"]["notes"]
+    assert why == "`daily/day=2024-01-31` is gone, and is still stored: run `daily`, and compare again"
+    (why,) = found["other"]["notes"]
+    assert why.endswith("check `foreign_key` was not judged: `daily` comes out different, and is not stored yet")
+    ran = cli("run")
+    assert ran.code == 1
+    assert "other  check `foreign_key`: 1 value of `id` is not in `daily.id`" in ran.err
