@@ -417,7 +417,7 @@ class _Run:
         if planned.action != "run":
             self.failures.keep_rows(name, table_results.violated(outcome))
             if self.together is None or not self.together.add_judged(planned, outcome.checks):
-                self._end(table_results.checked(planned, outcome, seconds, attempts))
+                self._end(table_results.checked(planned, self.runner.graph.tables[name], outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
             outcome = replace(outcome, notes=(*outcome.notes, *self.jobs.stored(planned, outcome.manifest)))

@@ -85,15 +85,19 @@ def as_it_stands(planned: PlannedTable, table: Table, note: str | None = None) -
     return unchanged(planned, note)
 
 
-def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
-    """Make the result of a table whose stored data keep its checks."""
+def checked(planned: PlannedTable, table: Table, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
+    """Make the result of a table whose stored data keep the checks that were judged; failed where another stands so."""
+    from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
+
     result = replace(unchanged(planned), reasons=planned.reasons, duration_s=round(seconds, 6), attempts=attempts)
     result = replace(result, checks=tuple(each.result for each in outcome.checks))
-    if not planned.is_validated:
-        return result
+    wrong = blocking(table, [each.result for each in outcome.checks])
     # A run goes on where a warning cannot be judged; who asks whether data are good is not told that they are.
-    errored = [each.result for each in outcome.checks if each.result.status == "errored"]
-    bad = standing_failure(planned, errored) if errored else None
+    if planned.is_validated:
+        wrong = [each.result for each in outcome.checks if each.result.status == "errored"]
+    bad = standing_failure(planned, wrong) if wrong else None
+    if not planned.is_validated:
+        return result if bad is None else replace(result, status="failed", error=bad.error)
     return replace(
         result,
         status="failed" if bad else "passed",

@@ -365,3 +365,30 @@ def test_checks_of_one_call_are_judged_where_it_is_not_needed(folder: ProjectFol
     assert {name: folder.files()[name] for name in kept} == {name: before[name] for name in kept}
     folder.write("data/known.csv", "id\n1\n2\n")
     assert cli("run").code == 0
+
+
+@pytest.mark.parametrize("by", ["", "partitions: [day],"])
+def test_check_that_stands_failed_fails_beside_one_that_is_judged(folder: ProjectFolder, cli: Cli, by: str) -> None:
+    folder.declare(
+        """
+        known: {kind: source, columns: {id: int64}}
+        other: {kind: source, columns: {id: int64}}
+        sales: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+        daily: {BY inputs: [sales], columns: {id: int64}, checks: [FK known.id}}, FK other.id}, name: second}]}
+        """.replace("FK", "{foreign_key: {columns: id, references:").replace("BY", by),
+        "def daily(sales):\n    return sales\n",
+    )
+    put(folder, "2024-01-01", 1)
+    folder.write("data/known.csv", "id\n1\n")
+    folder.write("data/other.csv", "id\n1\n")
+    run(cli)
+    folder.write("data/known.csv", "id\n2\n")
+    for other in (None, "id\n1\n3\n", "id\n1\n4\n"):  # judged anew, and passes
+        if other is not None:
+            folder.write("data/other.csv", other)
+        ran = cli("run", "-o", "json")
+        assert ran.code == 1
+        found = {each["name"]: each["status"] for each in ran.json["tables"][-1]["checks"]}
+        assert (found["foreign_key"], ran.json["tables"][-1]["status"]) == ("failed", "failed"), found
+    folder.write("data/known.csv", "id\n1\n")
+    assert cli("run").code == 0
