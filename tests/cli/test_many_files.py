@@ -479,3 +479,15 @@ def test_brackets_are_no_pattern(folder: ProjectFolder, cli: Cli) -> None:
         's: {kind: source, path: "s_[ab]*", columns: {v: int64}}\nt: {inputs: [s]}\n', "def t(s):\n    return s\n"
     )
     assert "`data/s_a.csv`: correct `path:`, or the table's `format:`; `[…]` is no pattern" in cli("run").err
+
+
+def test_variables_without_braces_stand_for_themselves(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s_a.csv", "v\n1\n")
+    for path in ("s_$MARKET*", "$MARKET/", "s_$MARKET"):
+        folder.declare(
+            f's: {{kind: source, path: "{path}", columns: {{v: int64}}}}\nt: {{inputs: [s]}}\n',
+            "def t(s):\n    return s\n",
+        )
+        found = cli("run")
+        assert found.code == 1
+        assert "`$MARKET` stands for itself, and `${MARKET}` is replaced, in `root:`" in found.err
