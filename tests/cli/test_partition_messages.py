@@ -139,8 +139,14 @@ def test_reasons_name_the_partitions_that_they_hold_of(days: ProjectFolder, cli:
     reasons = cli("plan", "daily", "-o", "json", "--param", "rate=4").json["tables"][1]["reasons"]
     assert [each["message"] for each in reasons] == [
         *("day=2024-01-01: param `rate`: 1 → 4", "day=2024-01-02: param `rate`: 2 → 4"),
-        "day=2024-01-03 and day=2024-01-04: likewise, by other numbers or names (`-o json`)",
+        "day=2024-01-03 and day=2024-01-04: param `rate`: 3 → 4",  # in place of a line that says less
     ]
+    run(cli, "daily", "--param", "rate=5", "--partition", "day=2024-01-04")
+    reasons = cli("plan", "daily", "-o", "json", "--param", "rate=4").json["tables"][1]["reasons"]
+    assert (
+        reasons[-1]["message"] == "day=2024-01-03 and day=2024-01-04: likewise, by other numbers or names (`-o json`)"
+    )
+    assert len(reasons) == 3
 
 
 def test_partitions_wait_each_for_its_own(folder: ProjectFolder, cli: Cli) -> None:
