@@ -123,6 +123,8 @@ class FormatStorage(AssetStorage):
     def _shown(self, table: Table, suffix: str) -> str:
         if table.is_many_units and "{" not in table.path:
             suffix = "/"  # the folder that they are in
+        elif table.path.endswith("/"):
+            suffix = ""
         return self._under_root(f"{table.path}{suffix}")
 
     def _shown_manifest(self, table: Table) -> str:

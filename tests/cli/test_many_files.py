@@ -491,3 +491,16 @@ def test_variables_without_braces_stand_for_themselves(folder: ProjectFolder, cl
         found = cli("run")
         assert found.code == 1
         assert "`$MARKET` stands for itself, and `${MARKET}` is replaced, in `root:`" in found.err
+
+
+def test_folder_whose_server_does_not_answer_is_named_as_it_is(folder: ProjectFolder, cli: Cli) -> None:
+    pytest.importorskip("obstore")
+    options = (
+        '{endpoint: "http://127.0.0.1:9", allow_http: true, retry_seconds: 0, access_key_id: a, secret_access_key: b}'
+    )
+    folder.declare(
+        "s: {kind: source, storage: far, path: h/, columns: {v: int64}}\nt: {inputs: [s]}\n",
+        "def t(s):\n    return s\n",
+        top=f'storages: {{far: {{root: "s3://lake/x", options: {options}}}}}\n',
+    )
+    assert "s3://lake/x/h/ cannot be looked at: the server does not answer" in cli("run").err
