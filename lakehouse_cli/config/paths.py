@@ -70,7 +70,7 @@ def root_problem(root: str) -> tuple[str, str] | None:
         return "holds a control character", "name a folder"
     scheme, colon, _ = root.partition(":")
     if scheme.lower() in SCHEMES and colon:
-        return f"begins like a URL and is none, `{scheme}:`", f"write `{scheme}://…`, or `./{scheme}:…` for a folder"
+        return f"begins like a URL and is none, `{scheme}:…`", f"write `{scheme}://…`, or `./{scheme}:…` for a folder"
     return None
 
 
@@ -78,7 +78,7 @@ def mistaken_root(root: str, shown: str) -> tuple[str, str] | None:
     """What would be a folder of that name and is meant otherwise, and what to write; None where nothing is.
 
     >>> mistaken_root("sqlite:///lake.db", "sqlite:///lake.db")
-    ('begins with a type of storage, `sqlite:`', 'write `{type: sqlite, root: lake.db}`')
+    ('begins with a type of storage, `sqlite:…`', 'write `{type: sqlite, root: lake.db}`')
     >>> mistaken_root("$HOME/lake", "$HOME/lake")
     ('holds `$HOME`, which stands for itself', 'write `${HOME}`')
     >>> mistaken_root("s3://bucket", "s3://bucket") or mistaken_root("lake.db", "lake.db")
@@ -105,7 +105,7 @@ def mistaken_root(root: str, shown: str) -> tuple[str, str] | None:
         rest = f'"{rest}"'
     is_said = kind in ("file", "files") or (known is not None and known.root == "url")
     keys = f"root: {rest}" if is_said else f"type: {kind}, root: {rest}"
-    return f"begins with a type of storage, `{name}:`", f"write {quoted(f'{{{keys}}}')}"
+    return f"begins with a type of storage, `{name}:…`", f"write {quoted(f'{{{keys}}}')}"
 
 
 def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) -> tuple[str, str] | None:
