@@ -155,7 +155,7 @@ class _ManyFiles:
         if unread:
             what = f"{plural(len(unread), 'file')} of source `{self._table.name}`"
             raise MisnamedFilesError(
-                f"{what} cannot be read, for their ending: {first_named(unread, REPORTED)}",
+                f"{what} cannot be read, because of the ending: {first_named(unread, REPORTED)}",
                 hint=f"rename or unpack them to {any_of([f'`{each}`' for each in endings])}, or move them away",
                 location=self._table.where("path", "options"),
             )

@@ -247,8 +247,8 @@ def test_value_of_the_path_that_no_column_holds(
 @pytest.mark.parametrize(
     ("path", "file", "message"),
     [
-        ("raw/", "raw/b.CSV", "cannot be read, for their ending: `data/raw/b.CSV`"),
-        ("raw/*", "raw/b.csv.xz", "cannot be read, for their ending: `data/raw/b.csv.xz`"),
+        ("raw/", "raw/b.CSV", "cannot be read, because of the ending: `data/raw/b.CSV`"),
+        ("raw/*", "raw/b.csv.xz", "cannot be read, because of the ending: `data/raw/b.csv.xz`"),
         ("raw/", "raw/k=1/k=2/b.csv", "`k=` is there twice"),
         ("raw/", "raw/k=%FF/b.csv", "`k=%FF` is not UTF-8"),
         ("raw/*", os.fsdecode(b"raw/caf\xe9.csv"), "is not UTF-8"),

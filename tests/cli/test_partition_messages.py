@@ -236,7 +236,7 @@ def test_misnamed_files_have_a_label_of_their_own(days: ProjectFolder, cli: Cli)
     assert re.search("✗  daily +refused +`raw` cannot be read; it is not known which partitions it has", plan)
     assert "1 source with misnamed files" in plan
     days.write("data/raw/sales_2024-02-01.CSV", "id\n1\n")
-    assert re.search(r"✗  raw +misnamed +1 file of source `raw` cannot be read, for their ending", cli("plan").out)
+    assert re.search(r"✗  raw +misnamed +1 file of source `raw` cannot be read, because of the ending", cli("plan").out)
 
 
 def test_table_by_period_without_inputs_is_not_computed_once(folder: ProjectFolder, cli: Cli) -> None:
