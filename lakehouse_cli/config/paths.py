@@ -11,7 +11,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.formats import FormatSpec, file_suffixes, find_form
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model import Table
-from lakehouse_cli.storage_types import SCHEMES, StorageType, bucket_problem, scheme_of
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, bucket_problem, known_names, scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
@@ -68,10 +68,44 @@ def root_problem(root: str) -> tuple[str, str] | None:
         return "begins with `~`, which is not expanded", "write `${HOME}` in its place"
     if not root.isprintable() and re.search(_CONTROL, root):
         return "holds a control character", "name a folder"
-    scheme, _, rest = root.partition(":")
-    if scheme.lower() in SCHEMES and rest:
-        return f"begins like a URL and is none, `{scheme}:`", f"write `{scheme}://…`, or `./{scheme}:…` for a folder"
+    scheme, colon, _ = root.partition(":")
+    if scheme.lower() in SCHEMES and colon:
+        return f"begins like a URL and is none, `{scheme}:…`", f"write `{scheme}://…`, or `./{scheme}:…` for a folder"
     return None
+
+
+def mistaken_root(root: str, shown: str) -> tuple[str, str] | None:
+    """What would be a folder of that name and is meant otherwise, and what to write; None where nothing is.
+
+    >>> mistaken_root("sqlite:///lake.db", "sqlite:///lake.db")
+    ('begins with a type of storage, `sqlite:…`', 'write `{type: sqlite, root: lake.db}`')
+    >>> mistaken_root("$HOME/lake", "$HOME/lake")
+    ('holds `$HOME`, which stands for itself', 'write `${HOME}`')
+    >>> mistaken_root("s3://bucket", "s3://bucket") or mistaken_root("lake.db", "lake.db")
+
+    Args:
+        root: The root, variables filled in.
+        shown: As it is written.
+    """
+    if "$" in shown and (found := re.search(r"(?<![^/])\$([A-Za-z_]\w*)(?![^/])", shown)):
+        return f"holds `{found[0]}`, which stands for itself", f"write `${{{found[1]}}}`"
+    name, colon, _ = root.partition(":")
+    kind = name.lower()
+    if not colon or kind in SCHEMES or kind not in {"file", *known_names()}:
+        return None
+    before, _, rest = shown.partition(":")
+    if before != name or not rest.strip("/"):
+        rest = "…"
+    elif rest.startswith("//"):  # in URLs of SQLAlchemy, what follows the third slash is the path
+        rest = rest[2:] if kind in ("file", "files") else rest[2:].removeprefix("/")
+    known = STORAGE_TYPES.get(kind)
+    if known is not None and known.root == "url":
+        rest = f"{known.schemes[0]}://{rest}"
+    if any(mark in rest for mark in "{}[],#"):
+        rest = f'"{rest}"'
+    is_said = kind in ("file", "files") or (known is not None and known.root == "url")
+    keys = f"root: {rest}" if is_said else f"type: {kind}, root: {rest}"
+    return f"begins with a type of storage, `{name}:…`", f"write {quoted(f'{{{keys}}}')}"
 
 
 def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) -> tuple[str, str] | None:

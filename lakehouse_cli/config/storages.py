@@ -21,7 +21,7 @@ from lakehouse_cli.config.keys import (
     STORAGE_KEYS,
 )
 from lakehouse_cli.config.options import option_conflict, read_options
-from lakehouse_cli.config.paths import root_problem, url_problem
+from lakehouse_cli.config.paths import mistaken_root, root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
 from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE
@@ -95,7 +95,10 @@ def read_storage(
         if isinstance(node, Scalar) and node.is_null:
             reader.report(key, f"{owner} is empty", "give it a `root`")
         else:
-            hint = f"write {quoted(f'{{root: {node.shown}}}')}" if isinstance(node, Scalar) else None
+            hint = None
+            if isinstance(node, Scalar):
+                mistaken = mistaken_root(node.text, node.shown)
+                hint = mistaken[1] if mistaken else f"write {quoted(f'{{root: {node.shown}}}')}"
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", hint)
         return fallback
     values, invalid = read_keys(reader, node, STORAGE_KEYS, owner)
@@ -166,10 +169,10 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
         return STORAGE_TYPES["files"]
     if scheme in SCHEMES:
         return STORAGE_TYPES[SCHEMES[scheme]]
-    wrong = url_problem(values["root"], tuple(SCHEMES))
+    written = node.entries["root"][1]
+    shown = without_password(written.shown) if isinstance(written, Scalar) else ""
+    wrong = mistaken_root(values["root"], shown) or url_problem(values["root"], tuple(SCHEMES))
     if wrong:
-        written = node.entries["root"][1]
-        shown = without_password(written.shown) if isinstance(written, Scalar) else ""
         reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
     return None
 
@@ -243,18 +246,28 @@ def _root(
     root = values["root"]
     if _open_root(node) is not None:
         return root, without_password(written.shown)
-    is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
-    wrong = url_problem(root, storage_type.schemes, storage_type) if is_url else root_problem(root)
-    if not is_url and storage_type.root != "text" and (scheme := scheme_of(root)) is not None:
-        says_it = storage_type.name == "files" and scheme in SCHEMES
-        hint = (
-            f"leave out `type: files`: the root says that it is of type {SCHEMES[scheme]}" if says_it else "name a path"
-        )
-        wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", hint
+    wrong = _wrong_root(root, without_password(written.shown), storage_type)
     if wrong:
         reader.report(written, f"root {quoted(without_password(written.shown))} of {owner} {wrong[0]}", wrong[1])
         return None
     return values["root"], without_password(written.shown)
+
+
+def _wrong_root(root: str, shown: str, storage_type: StorageType) -> tuple[str, str] | None:
+    """What is wrong with a root for a type that has one, and what to do."""
+    scheme = scheme_of(root)
+    is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme is not None)
+    wrong = url_problem(root, storage_type.schemes, storage_type) if is_url else root_problem(root)
+    if storage_type.root == "text":
+        return wrong
+    if mistaken := mistaken_root(root, shown):
+        return mistaken
+    if is_url or scheme is None:
+        return wrong
+    hint = "name a path"
+    if storage_type.name == "files" and scheme in SCHEMES:
+        hint = f"leave out `type: files`: the root says that it is of type {SCHEMES[scheme]}"
+    return f"is a URL, and type {storage_type.name} is kept in files of this machine", hint
 
 
 def read_execution(reader: Reader, node: Node | None) -> Execution:

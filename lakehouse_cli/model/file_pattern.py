@@ -167,12 +167,10 @@ class FilePattern(Struct, frozen=True, dict=True):
 
     @cached_property
     def _of_hive(self) -> frozenset[int]:
-        """Which of these are all that a folder has behind its name, as in `region={region}/`: as Hive writes them."""
+        """Which of these are in a folder with a name, as in `region={region}/`, whose value Hive encodes."""
         found = enumerate(m for m in re.finditer(_MARKS, self.path) if m.group(1) is not None)
-        begins = {number: (self.path[: m.start()].rpartition("/")[2], m.end()) for number, m in found}
-        return frozenset(
-            n for n, (b, at) in begins.items() if re.fullmatch(r"[^*?{}]+=", b) and self.path[at : at + 1] == "/"
-        )
+        around = ((number, self.path[: m.start()].rpartition("/")[2], self.path[m.end() :]) for number, m in found)
+        return frozenset(n for n, begin, rest in around if re.match(r"[^*?{}=]+=", begin) and "/" in rest)
 
     def match(self, path: str) -> dict[str, str | None] | None:
         """Return what the path of a file says of it, by dimension; None where it is not one of these files.

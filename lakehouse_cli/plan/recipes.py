@@ -151,8 +151,9 @@ def recipe_hash(recipe: Recipe, inputs: Sequence[str] = ()) -> str:
         recipe: What decides the table.
         inputs: How its inputs are read, as of `reading_of`.
     """
-    # What the parts cover, `code` does.
-    return _hash(msgspec.json.encode((replace(recipe, code_parts=_NONE), inputs), order="sorted").decode())
+    # What the parts cover, `code` does. The order of params counts, as a transform sees it.
+    whole = replace(recipe, code_parts=_NONE), inputs, tuple(recipe.params)
+    return _hash(msgspec.json.encode(whole, order="sorted").decode())
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:

@@ -264,11 +264,12 @@ def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
 def by_message(found: Sequence[tuple[Partition, str]]) -> Iterator[str]:
     """Messages about partitions, each once, with the partitions that it holds of; the first few of many."""
     causes = by_cause(((part, message), without_values(message, part.values)) for part, message in found)
-    for alike in causes[:_SAID]:
+    said = causes[: len(causes) if len(causes) == _SAID + 1 else _SAID]  # the last of all takes no more room than that
+    for alike in said:
         messages = [message for _, message in alike]
         more = "" if messages.count(messages[0]) == len(messages) else ", and so on"
         yield f"{named_partitions([part for part, _ in alike])}: {messages[0]}{more}"
-    if rest := sorted({part for alike in causes[_SAID:] for part, _ in alike}):
+    if rest := sorted({part for alike in causes[len(said) :] for part, _ in alike}):
         yield f"{named_partitions(rest)}: likewise, by other numbers or names (`-o json`)"
 
 

@@ -189,7 +189,11 @@ def with_cost(plan: Plan, seconds: Callable[[], Mapping[str, float]], workers: C
         seconds: Looks up how long one partition of each table took before.
         workers: Tells how many are computed at once.
     """
-    due = {table.name: [unit for unit in table.partitions if unit.chosen] for table in plan.tables if table.partitions}
+    due = {
+        table.name: [unit for unit in table.partitions if _is_made(unit, has_inputs=bool(plan.links[table.name]))]
+        for table in plan.tables
+        if table.partitions
+    }
     count = sum(map(len, due.values()))
     if not count:
         return plan
@@ -198,6 +202,11 @@ def with_cost(plan: Plan, seconds: Callable[[], Mapping[str, float]], workers: C
     total = sum(number * each for number, each in known) / min(workers(), count)
     size = sum(_bytes_read(plan, name, units) for name, units in due.items())
     return replace(plan, cost=Cost(count, round(total, 3) if known else None, size))
+
+
+def _is_made(unit: UnitPlan, *, has_inputs: bool) -> bool:
+    """Whether a planned partition is to be computed: then it gets something of each input, if there is one."""
+    return bool(unit.chosen) if has_inputs else unit.action == "run" and not unit.drops
 
 
 def _bytes_read(plan: Plan, name: str, units: Iterable[UnitPlan]) -> int:

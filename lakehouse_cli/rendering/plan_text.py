@@ -142,7 +142,8 @@ def summed_up(plan: Plan) -> str:
 
 def _cost(cost: Cost) -> str:
     took = "" if cost.seconds is None else f", about {time_text(cost.seconds)}"
-    return f"{plural(cost.partitions, 'partition')}{took}, {size_text(cost.bytes)} read"
+    read = f", {size_text(cost.bytes)} read" if cost.bytes else ""
+    return f"{plural(cost.partitions, 'partition')}{took}{read}"
 
 
 def plan_lines(terminal: Terminal, plan: Plan) -> list[str]:

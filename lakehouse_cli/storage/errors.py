@@ -204,3 +204,9 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
         hint=hint,
         location=table.where("storage") if table is not None else spec.location,
     )
+
+
+def not_replaced(path: str) -> str:
+    """What to add to a hint on the path of a source that was not found: `$VAR` in it stands for itself."""
+    found = re.search(r"\$([A-Za-z_]\w*)", path)
+    return f"; `{found[0]}` stands for itself, and `${{{found[1]}}}` is replaced, in `root:`" if found else ""

@@ -27,7 +27,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.counted_pieces import CountedPieces
-from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, not_replaced, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -123,6 +123,8 @@ class FormatStorage(AssetStorage):
     def _shown(self, table: Table, suffix: str) -> str:
         if table.is_many_units and "{" not in table.path:
             suffix = "/"  # the folder that they are in
+        elif table.path.endswith("/"):
+            suffix = ""
         return self._under_root(f"{table.path}{suffix}")
 
     def _shown_manifest(self, table: Table) -> str:
@@ -357,7 +359,7 @@ def missing_data(table: Table, shown: str, advice: str = "put the file there") -
     if table.kind == "source":
         return MissingDataError(
             f"{shown} does not exist",
-            hint=f"{advice}, or correct `path:` or the storage's `root:`",
+            hint=f"{advice}, or correct `path:` or the storage's `root:`{not_replaced(table.path)}",
             location=table.where("path"),
         )
     return MissingDataError(

@@ -24,7 +24,7 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
-from lakehouse_cli.storage.errors import MisnamedFilesError, gone_while_read, translate_errors
+from lakehouse_cli.storage.errors import MisnamedFilesError, gone_while_read, not_replaced, translate_errors
 from lakehouse_cli.storage.file_failures import REPORTED
 from lakehouse_cli.storage.files_reading import FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
@@ -155,7 +155,7 @@ class _ManyFiles:
         if unread:
             what = f"{plural(len(unread), 'file')} of source `{self._table.name}`"
             raise MisnamedFilesError(
-                f"{what} cannot be read, for their ending: {first_named(unread, REPORTED)}",
+                f"{what} cannot be read, because of the ending: {first_named(unread, REPORTED)}",
                 hint=f"rename or unpack them to {any_of([f'`{each}`' for each in endings])}, or move them away",
                 location=self._table.where("path", "options"),
             )
@@ -240,7 +240,7 @@ class _ManyFiles:
             error.message = f"{self.uri()} has no file whose name ends in `{self._storage._suffixes(self._table)[0]}`"
         there = self._storage.list_files(self._pattern.folder, self._pattern.depth)
         if names := sorted(self._storage._under_root(each.path) for each in islice(there, 1000)):
-            how = "; `[…]` is no pattern" if "[" in self._table.path else ""
+            how = ("; `[…]` is no pattern" if "[" in self._table.path else "") + not_replaced(self._table.path)
             error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`{how}"
         return error
 

@@ -126,6 +126,7 @@ _rest_decoder = msgspec.json.Decoder(_Rest)
 _hashes_decoder = msgspec.json.Decoder(_RestHashes)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
 _encoder = msgspec.json.Encoder(order="deterministic")
+_as_given = msgspec.json.Encoder()
 _NO_KEYS: Mapping[str, KeyBounds] = {}
 
 
@@ -223,7 +224,13 @@ class PartitionRecord(Struct, frozen=True, gc=False):
 
 def recipe_digest(recipe: Recipe | None) -> str:
     """Return what stands for a recipe in an index: equal for equal ones; empty for none."""
-    return "" if recipe is None else xxh3_128_hexdigest(_encoded(recipe))
+    return "" if recipe is None else xxh3_128_hexdigest(_encoded_recipe(recipe))
+
+
+def _encoded_recipe(recipe: Recipe) -> bytes:
+    """All in order of name but the params, whose own order a transform sees."""
+    maps = {name: dict(sorted(getattr(recipe, name).items())) for name in ("code_parts", "files", "variables")}
+    return _encoded(replace(recipe, **maps), _as_given)
 
 
 class PartitionIndex:
@@ -342,8 +349,8 @@ class PartitionIndex:
             if digest not in known:
                 lines.append(_encoded(_SharedLine(digest, shared)))
             recipe = recipe_digest(manifest.recipe)
-            if recipe and recipe not in known:
-                lines.append(_encoded(_RecipeLine(recipe, Raw(_encoded(manifest.recipe)))))
+            if manifest.recipe is not None and recipe not in known:
+                lines.append(_encoded(_RecipeLine(recipe, Raw(_encoded_recipe(manifest.recipe)))))
             known |= {digest, recipe}
             rest = _Rest(
                 manifest.started_at,
@@ -412,11 +419,11 @@ def hashes_of(partition: Partition | None, content: bytes) -> frozenset[str]:
     )
 
 
-def _encoded(value: Any) -> bytes:
+def _encoded(value: Any, encoder: msgspec.json.Encoder = _encoder) -> bytes:
     try:
-        return _encoder.encode(value)
+        return encoder.encode(value)
     except UnicodeEncodeError:  # the name of a file that is not UTF-8, which JSON cannot hold
-        text = plain_json.dumps(msgspec.to_builtins(value, order="deterministic"), ensure_ascii=False)
+        text = plain_json.dumps(msgspec.to_builtins(value, order=encoder.order), ensure_ascii=False)
         return _SURROGATE.sub(lambda found: f"\ufffd{ord(found[0]):x}", text).encode()
 
 

@@ -247,8 +247,8 @@ def test_value_of_the_path_that_no_column_holds(
 @pytest.mark.parametrize(
     ("path", "file", "message"),
     [
-        ("raw/", "raw/b.CSV", "cannot be read, for their ending: `data/raw/b.CSV`"),
-        ("raw/*", "raw/b.csv.xz", "cannot be read, for their ending: `data/raw/b.csv.xz`"),
+        ("raw/", "raw/b.CSV", "cannot be read, because of the ending: `data/raw/b.CSV`"),
+        ("raw/*", "raw/b.csv.xz", "cannot be read, because of the ending: `data/raw/b.csv.xz`"),
         ("raw/", "raw/k=1/k=2/b.csv", "`k=` is there twice"),
         ("raw/", "raw/k=%FF/b.csv", "`k=%FF` is not UTF-8"),
         ("raw/*", os.fsdecode(b"raw/caf\xe9.csv"), "is not UTF-8"),
@@ -479,3 +479,28 @@ def test_brackets_are_no_pattern(folder: ProjectFolder, cli: Cli) -> None:
         's: {kind: source, path: "s_[ab]*", columns: {v: int64}}\nt: {inputs: [s]}\n', "def t(s):\n    return s\n"
     )
     assert "`data/s_a.csv`: correct `path:`, or the table's `format:`; `[…]` is no pattern" in cli("run").err
+
+
+def test_variables_without_braces_stand_for_themselves(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s_a.csv", "v\n1\n")
+    for path in ("s_$MARKET*", "$MARKET/", "s_$MARKET"):
+        folder.declare(
+            f's: {{kind: source, path: "{path}", columns: {{v: int64}}}}\nt: {{inputs: [s]}}\n',
+            "def t(s):\n    return s\n",
+        )
+        found = cli("run")
+        assert found.code == 1
+        assert "`$MARKET` stands for itself, and `${MARKET}` is replaced, in `root:`" in found.err
+
+
+def test_folder_whose_server_does_not_answer_is_named_as_it_is(folder: ProjectFolder, cli: Cli) -> None:
+    pytest.importorskip("obstore")
+    options = (
+        '{endpoint: "http://127.0.0.1:9", allow_http: true, retry_seconds: 0, access_key_id: a, secret_access_key: b}'
+    )
+    folder.declare(
+        "s: {kind: source, storage: far, path: h/, columns: {v: int64}}\nt: {inputs: [s]}\n",
+        "def t(s):\n    return s\n",
+        top=f'storages: {{far: {{root: "s3://lake/x", options: {options}}}}}\n',
+    )
+    assert "s3://lake/x/h/ cannot be looked at: the server does not answer" in cli("run").err

@@ -332,3 +332,25 @@ def test_a_given_value_is_not_kept_for_later(shop: ProjectFolder, cli: Cli) -> N
     assert cli("run").code == 0
     assert (Path(".lakehouse/cache/tables-default.json")).exists()
     assert shop.read("data/own.csv") == "top\n3\n"
+
+
+@pytest.mark.parametrize("storage", ["{root: lake}", "{type: sqlite, root: lake.db}", "{type: delta, root: lake}"])
+def test_partitions_know_the_order_of_their_params(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    """They are up to date, whatever it is, and are not where it changes, as a transform may see it."""
+    if "delta" in storage:
+        pytest.importorskip("deltalake")
+    folder.write("data/raw.csv", "v\n1\n")
+    tables = """
+raw: {kind: source, columns: {v: int64}}
+daily: {storage: lake, partitions: [day], inputs: [raw], params: {zone: a, area: b}, columns: {v: int64}}
+"""
+    top = f"storages: {{lake: {storage}}}\ndimensions: {{day: {{every: day, start: 2024-01-01, end: 2024-01-02}}}}\n"
+    folder.declare(tables, "def daily(raw, zone, area):\n    return raw\n", top=top)
+    assert cli("run").code == 0
+    assert "nothing to do" in cli("plan").out
+    folder.edit("lakehouse.yaml", "{zone: a, area: b}", "{area: b, zone: a}")
+    for _ in range(2):
+        planned = cli("plan").out
+        assert "2024-01-01 and day=2024-01-02: the params are in another order" in planned
+    assert cli("run").code == 0
+    assert "nothing to do" in cli("plan").out

@@ -192,3 +192,20 @@ t: {partitions: [region, month], inputs: [s], gone: drop, columns: {v: int64, re
         found[at] = sorted((row["v"], row["region"], row["month"]) for row in rows)
     assert found[0] == [(0, "a/b", "2024-01-01"), (1, "ü", None), (2, None, "2024-02-01")]
     assert found[1] == [(0, "a%2Fb", "2024-01-01"), (1, "%C3%BC", None)]
+
+
+def test_parts_of_folders_of_hive_are_decoded_too(folder: ProjectFolder, cli: Cli) -> None:
+    """Names of files are as they are written."""
+    tables = """
+s:
+  kind: source
+  path: "region={region}-x/{part}_at={at}"
+  columns: {v: int64, region: string, part: string, at: string}
+t: {partitions: [region], inputs: [s], columns: {v: int64, region: string, part: string, at: string}}
+"""
+    for number, region in enumerate(("a%2Fb", "__HIVE_DEFAULT_PARTITION__")):
+        folder.write(f"data/region={region}-x/p%3D_at=%2F.csv", f"v\n{number}\n")
+    folder.declare(tables, "def t(s):\n    return s\n")
+    assert cli("run").code == 0
+    rows = [tuple(row.values()) for row in cli("show", "t", "-o", "json").json["rows"]]
+    assert sorted(rows) == [(0, "a/b", "p%3D", "%2F"), (1, None, "p%3D", "%2F")]

@@ -139,8 +139,14 @@ def test_reasons_name_the_partitions_that_they_hold_of(days: ProjectFolder, cli:
     reasons = cli("plan", "daily", "-o", "json", "--param", "rate=4").json["tables"][1]["reasons"]
     assert [each["message"] for each in reasons] == [
         *("day=2024-01-01: param `rate`: 1 → 4", "day=2024-01-02: param `rate`: 2 → 4"),
-        "day=2024-01-03 and day=2024-01-04: likewise, by other numbers or names (`-o json`)",
+        "day=2024-01-03 and day=2024-01-04: param `rate`: 3 → 4",  # in place of a line that says less
     ]
+    run(cli, "daily", "--param", "rate=5", "--partition", "day=2024-01-04")
+    reasons = cli("plan", "daily", "-o", "json", "--param", "rate=4").json["tables"][1]["reasons"]
+    assert (
+        reasons[-1]["message"] == "day=2024-01-03 and day=2024-01-04: likewise, by other numbers or names (`-o json`)"
+    )
+    assert len(reasons) == 3
 
 
 def test_partitions_wait_each_for_its_own(folder: ProjectFolder, cli: Cli) -> None:
@@ -230,7 +236,7 @@ def test_misnamed_files_have_a_label_of_their_own(days: ProjectFolder, cli: Cli)
     assert re.search("✗  daily +refused +`raw` cannot be read; it is not known which partitions it has", plan)
     assert "1 source with misnamed files" in plan
     days.write("data/raw/sales_2024-02-01.CSV", "id\n1\n")
-    assert re.search(r"✗  raw +misnamed +1 file of source `raw` cannot be read, for their ending", cli("plan").out)
+    assert re.search(r"✗  raw +misnamed +1 file of source `raw` cannot be read, because of the ending", cli("plan").out)
 
 
 def test_table_by_period_without_inputs_is_not_computed_once(folder: ProjectFolder, cli: Cli) -> None:

@@ -214,6 +214,16 @@ def test_plan_and_log_say_how_many_partitions(sales: ProjectFolder, cli: Cli) ->
     assert "2 partitions, about " in cli("plan").out
 
 
+def test_cost_counts_partitions_without_inputs(folder: ProjectFolder, cli: Cli) -> None:
+    top = "dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-03}}\n"
+    code = "import pyarrow as pa\n\n\ndef fetched():\n    return pa.table({'n': [1]})\n"
+    folder.declare("fetched: {partitions: [day], inputs: [], refresh: always, columns: {n: int64}}\n", code, top=top)
+    assert "1 table to materialize (3 partitions)" in cli("plan").out
+    assert cli("run", "--max-partitions", "2").code == 0
+    cost = cli("plan", "-o", "json").json["cost"]
+    assert (cost["partitions"], cost["bytes"], cost["seconds"] > 0) == (3, 0, True)
+
+
 def test_processes_compute_partitions(sales: ProjectFolder, cli: Cli) -> None:
     assert run(cli, "--executor", "processes", "--workers", "2")["summary"] == "materialized"
     assert (total(cli), planned(cli)) == (6, {})

@@ -51,6 +51,7 @@ from lakehouse_cli.text.terminal import Terminal, screen_size, time_text
 # Title, blank lines, header, the line of the rest, the footer and the prompt.
 _OTHER_LINES = 8
 _LEAST_ROWS = 3
+_WITH_BARS = 60
 
 
 class LiveReporter(TextReporter):
@@ -143,7 +144,10 @@ class LiveReporter(TextReporter):
         self._failed_partitions[table] += result.status == "failed"
         failed = self._failed_partitions[table]
         counted = f", {count_text(failed)} failed" if failed else ""
-        self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
+        # On a narrow screen there is room for the numbers alone.
+        is_narrow = (self._terminal.width or _WITH_BARS) < _WITH_BARS
+        bar = progress_text(event.done, event.total, 0 if is_narrow else 10)
+        self._progress[table] = f"{bar}{counted}"
 
     def _finish(self, result: RunResult) -> None:
         self.close()

@@ -376,9 +376,9 @@ def partition_line(terminal: Terminal, columns: Layout, event: PartitionFinished
 
 
 def progress_text(done: int, total: int, width: int = 10) -> str:
-    """A bar of what is done: ``███░░░ 37/120``."""
+    """A bar of what is done: ``███░░░ 37/120``; without a width, the numbers alone."""
     filled = width * done // total if total else width
-    return f"{'█' * filled}{'░' * (width - filled)} {count_text(done)}/{count_text(total)}"
+    return f"{'█' * filled}{'░' * (width - filled)} {count_text(done)}/{count_text(total)}".lstrip()
 
 
 def _cause(table: str, error: ErrorInfo) -> object:

@@ -9,7 +9,8 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.model.manifest import Manifest, Recipe
-from lakehouse_cli.plan.recipes import reading_of, recipe_of, stored_as
+from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
+from lakehouse_cli.storage.partition_index import recipe_digest
 from tests.conftest import ProjectFolder
 
 TABLE = "s: {kind: source}\nu: {kind: source}\n"
@@ -96,6 +97,11 @@ def test_order_counts_in_params_and_not_in_options(folder: ProjectFolder) -> Non
     code = "def t(s, n, m=0): ...\n"
     params = [recipe(folder, f"{{params: {{n: {value}}}}}", code=code) for value in ("{a: 1, b: 2}", "{b: 2, a: 1}")]
     assert params[0].params != params[1].params, "a transform sees it"
+    both = [
+        recipe(folder, f"{{params: {each}}}", code=code) for each in ("{n: 1, m: 2}", "{m: 2, n: 1}", "{n: 1, m: 2}")
+    ]
+    for digest in (recipe_hash, recipe_digest):
+        assert digest(both[0]) == digest(both[2]) != digest(both[1])
     options = ["{delimiter: ';', decimal: ','}", "{decimal: ',', delimiter: ';'}"]
     assert len({recipe(folder, f"{{options: {each}}}").storage for each in options}) == 1
 

@@ -342,6 +342,13 @@ def test_partitions_that_fail_are_counted_while_a_table_runs(monkeypatch: pytest
     reporter.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-02"}, "materialized"), 2, 4))
     assert reporter._lines()[1].endswith("█████░░░░░ 2/4, 1 failed")
     reporter.close()
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = LiveReporter(Screen(), Terminal(width=40, height=24, interactive=True))
+    narrow.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("daily",)))
+    narrow.handle(TableStarted("daily"))
+    narrow.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-01"}, "failed", error=boom), 37, 120))
+    assert narrow._lines()[1].endswith(" s  37/120, 1 failed")
+    narrow.close()
 
 
 def test_what_waits_for_the_rest_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
