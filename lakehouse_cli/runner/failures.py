@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import UNSET, Struct
 
@@ -67,7 +68,7 @@ class Failures(Struct):
         table, since = self.graph.tables[name], time.perf_counter()
         try:
             store = self.store
-            kept = (None, unmasked) if store is None else (store.new_rows(self.run_id), store.mask)
+            kept = (None, unmasked) if store is None else (partial(store.new_rows, self.run_id), store.mask)
             with keeping_rows(*kept):
                 judge_source(self.storages[table.storage], table)
         except LakehouseError as error:
@@ -82,7 +83,7 @@ class Failures(Struct):
             if error.failed is not None and written is not None and written.content is not UNSET:
                 from lakehouse_cli.violating_rows.sending import receive  # of clusters alone
 
-                error.failed = receive(error.failed, self.store.new_rows(self.run_id), self.store.mask)
+                error.failed = receive(error.failed, partial(self.store.new_rows, self.run_id), self.store.mask)
         kept = None if self.store is None else self.store.replace(name, self.run_id, error)
         if kept is None or not kept.count:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,9 +146,9 @@ class Job(Struct, frozen=True):
     beside: PartitionColumns | None = None
     environment: str | None = None
 
-    def rows_kept(self, project: Path) -> Path | None:
-        """What the paths of files begin with in which all rows are kept that break its contract; None for nowhere."""
-        return None if self.environment is None else new_rows(project, self.environment, self.run_id)
+    def rows_kept(self, project: Path) -> Callable[[], Path] | None:
+        """Gives what the paths of files begin with that keep all rows that break its contract; None for nowhere."""
+        return None if self.environment is None else partial(new_rows, project, self.environment, self.run_id)
 
     def without_private(self) -> Job:
         """The same without the values of params that are never shown, as it may be sent."""

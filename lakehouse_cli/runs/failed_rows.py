@@ -119,6 +119,8 @@ class FailedRowsStore:
             self._there = set()
             with suppress(OSError):
                 self._there.update(path.name for path in self._kept.iterdir())
+        if not self._there:
+            return
         for file in (self._file(table), f"{self._name(table)}.rows"):
             if file in self._there:
                 self._there.discard(file)

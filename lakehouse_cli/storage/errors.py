@@ -89,6 +89,8 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
         return
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            return
         storage, table = self.storage, self.table
         is_private = table is not None and bool(table.contract.sensitive)
         if isinstance(error, LakehouseError) and is_private:

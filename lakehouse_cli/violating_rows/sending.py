@@ -56,7 +56,7 @@ def send(failed: FailedRows, most: int, leave: Callable[[str], Any]) -> FailedRo
     return replace(failed, written=sent)
 
 
-def receive(failed: FailedRows, prefix: Path, hide: Hide) -> FailedRows:
+def receive(failed: FailedRows, prefix: Callable[[], Path], hide: Hide) -> FailedRows:
     """Rows that were sent, in a file here; without one that is not there any more.
 
     Args:

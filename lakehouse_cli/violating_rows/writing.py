@@ -38,17 +38,17 @@ _CELLS = (ROW, "why", "wrong", "names", "values", "line", "file", "file_row")
 Hide = Callable[[str], str]
 #: The rows of tables that are published though they violate checks, by table.
 PublishedRows = dict[str, FailedRows]
-_KEEPING: ContextVar[tuple[Path, Hide, PublishedRows] | None] = ContextVar("_KEEPING", default=None)
+_KEEPING: ContextVar[tuple[Callable[[], Path], Hide, PublishedRows] | None] = ContextVar("_KEEPING", default=None)
 
 
 @contextmanager
-def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[PublishedRows]:
+def keeping_rows(prefix: Callable[[], Path] | None, hide: Hide) -> Iterator[PublishedRows]:
     """Have all rows that break a contract meanwhile be kept.
 
     Those of tables that are published all the same are in what it gives, until the caller takes them out.
 
     Args:
-        prefix: What the paths of files begin with; None for nowhere.
+        prefix: Gives what the paths of files begin with, asked once there are rows; None for nowhere.
         hide: Takes secrets out of a text, before it is written.
     """
     published: PublishedRows = {}
@@ -96,12 +96,12 @@ class ViolatingRows:
     """Writes rows, each with the numbers of its reasons; trouble with the file ends that, and is nobody's.
 
     Args:
-        prefix: What the path of the file begins with.
+        prefix: Gives what the path of the file begins with.
         hide: Takes secrets out of a text.
         hidden: Columns of which no values are written.
     """
 
-    def __init__(self, prefix: Path, hide: Hide, hidden: Collection[str] = ()) -> None:
+    def __init__(self, prefix: Callable[[], Path], hide: Hide, hidden: Collection[str] = ()) -> None:
         self._prefix = prefix
         self._hide = hide
         self._hidden = hidden
@@ -260,8 +260,9 @@ class ViolatingRows:
             if self._path is None:
                 from lakehouse_cli.runs.local_state import make_state_folder
 
-                folder = make_state_folder(self._prefix.parents[2], self._prefix.parent.name)
-                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=folder)
+                prefix = self._prefix()
+                folder = make_state_folder(prefix.parents[2], prefix.parent.name)
+                handle, path = tempfile.mkstemp(prefix=prefix.name, dir=folder)
                 os.close(handle)
                 self._path, self._sink = Path(path), pa.OSFile(path, "wb")
             if self._writer is None or batch.schema != self._schema:

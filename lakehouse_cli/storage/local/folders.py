@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from stat import S_ISLNK
+from contextlib import suppress
+from stat import S_ISDIR, S_ISLNK
 from types import TracebackType
 
 from msgspec import Struct
@@ -23,18 +22,43 @@ class LinkedFolderError(OSError):
     """A folder is a link, or is no longer what was opened; its `filename` is the path."""
 
 
-class Folder(Struct):
-    """A folder that is open.
+class Folder:
+    """A folder that is open until the end of a `with` block, or until nothing refers to it.
 
     Attributes:
         path: The path that it was opened by.
         descriptor: For the `dir_fd` of system calls.
         made: The folders that got an entry as it was made, for `sync_all`.
+        is_kept: Whether it stays open after the block: others may be in it, of any thread.
     """
 
-    path: str
-    descriptor: int
-    made: set[str]
+    def __init__(self, steps: list[str], descriptor: int, made: set[str]) -> None:
+        """Take it over.
+
+        Args:
+            steps: The paths of the root, and of each folder on the way from there, the last its own.
+            descriptor: What it was opened as.
+            made: The folders that got an entry.
+        """
+        self.path, self.descriptor, self.made = steps[-1], descriptor, made
+        self.is_kept = False
+        self._above = steps[:-1]
+        self._status = os.fstat(descriptor)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.is_kept:
+            self._close()
+
+    def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def refuse_moved(self) -> None:
         """Make sure that the path still leads here, and not by a link in the folder's place.
@@ -43,9 +67,18 @@ class Folder(Struct):
             LinkedFolderError: It does not.
         """
         with suppress(FileNotFoundError, NotADirectoryError):
-            if os.path.samestat(os.lstat(self.path), os.fstat(self.descriptor)):
+            if os.path.samestat(os.lstat(self.path), self._status):
                 return
         raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), self.path)
+
+    def is_reached(self) -> bool:
+        """Whether it is what would be opened anew, step by step: none on the way is a link, and the last is this."""
+        try:
+            if all(S_ISDIR(os.lstat(each).st_mode) for each in self._above):
+                return os.path.samestat(os.lstat(self.path), self._status)
+        except OSError:
+            pass
+        return False
 
 
 def make_folder(folder: str) -> set[str]:
@@ -75,8 +108,7 @@ def remove_made(folder: str, changed: set[str]) -> None:
             os.rmdir(each)
 
 
-@contextmanager
-def open_folder(root: str, path: str, *, make: bool = False) -> Iterator[Folder]:
+def open_folder(root: str, path: str, *, make: bool = False) -> Folder:
     """Open a folder, step by step from a root; no link is followed.
 
     Args:
@@ -88,7 +120,7 @@ def open_folder(root: str, path: str, *, make: bool = False) -> Iterator[Folder]
         LinkedFolderError: The root, or a folder on the way, is a link.
         OSError: It cannot be opened, or made.
     """
-    reached, made = root, set[str]()
+    steps, made = [root], set[str]()
     try:
         descriptor = _open(root, None, root)
     except FileNotFoundError:
@@ -98,21 +130,23 @@ def open_folder(root: str, path: str, *, make: bool = False) -> Iterator[Folder]
         descriptor = _open(root, None, root)
     try:
         for name in filter(None, path.split("/")):
-            above, reached = reached, f"{reached.rstrip('/')}/{name}"
+            above = steps[-1]
+            steps.append(f"{above.rstrip('/')}/{name}")
             try:
-                inner = _open(name, descriptor, reached)
+                inner = _open(name, descriptor, steps[-1])
             except FileNotFoundError:
                 if not make:
                     raise
                 with naming(above), suppress(FileExistsError):  # another thread may have made it just now
                     os.mkdir(name, dir_fd=descriptor)
                 made.add(above)
-                inner = _open(name, descriptor, reached)
+                inner = _open(name, descriptor, steps[-1])
             os.close(descriptor)
             descriptor = inner
-        yield Folder(reached, descriptor, made)
-    finally:
+        return Folder(steps, descriptor, made)
+    except BaseException:
         os.close(descriptor)
+        raise
 
 
 def _open(name: str, folder: int | None, path: str) -> int:

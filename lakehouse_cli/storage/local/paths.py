@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISLNK
+from types import TracebackType
 
 from lakehouse_cli.errors import MissingDataError, ObstructedError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach, system_cause
 from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage, Listed
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+
+# Folders that are kept open over a run; of a table with many partitions each may have one.
+_MOST_KEPT = 16
 
 
 class FolderStorage(FormatStorage):
@@ -25,6 +29,8 @@ class FolderStorage(FormatStorage):
         super().__init__(spec)
         # The root and folders with links resolved, as they were when a plan, or else a table's turn, first asked.
         self._real_folders: dict[str, str] = {}
+        # Folders by their paths, links resolved, which a run opens once; None where each table opens them.
+        self._kept_open: dict[str, Folder] | None = None
 
     def prefetch(self, tables: Iterable[Table]) -> None:
         """Forget where folders led for an earlier plan."""
@@ -184,29 +190,41 @@ class FolderStorage(FormatStorage):
             self._real_folders[folder] = real
         return real
 
-    @contextmanager
-    def _open_folder(self, path: str, table: Table, *, make: bool = False) -> Iterator[Folder]:
+    def _open_folder(self, path: str, table: Table, *, make: bool = False) -> _OpenFolder:
         """Open the folder of a path under the root: the one that it was found to be, refused if a link is there now."""
         self._held_inside(self._in_folder(path), path, table)
         folder = path.rpartition("/")[0]
-        real = self._real_folder(folder)
-        relative = real[len(self._inside_root) :]
-        try:
-            with open_folder(self._real_root, relative, make=make) as opened:
-                if real != folder and os.path.realpath(folder) != real:
-                    # A link that there was already, and that leads elsewhere now.
-                    shown = folder.removeprefix(os.fspath(self.spec.root))
-                    raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), f"{self._real_root}{shown}")
-                yield opened
-        except LinkedFolderError as error:
-            within = error.filename[len(self._inside_root) :]
-            shown = self._under_root(within) if within else self.spec.root_text
-            became = "became a link" if real == folder and os.path.islink(error.filename) else "was replaced"
-            raise ObstructedError(
-                f"{shown} {became} after `{table.name}` was planned",
-                hint="put a folder in its place and run again; nothing is written through a link",
-                location=table.where("path", "storage"),
-            ) from error
+        return _OpenFolder(self, table, folder, self._real_folder(folder), make)
+
+    def open_real_folder(self, folder: str, real: str, *, make: bool) -> Folder:
+        """Open a folder that was found to be another path, or that itself; or take the one that is kept open.
+
+        Raises:
+            LinkedFolderError: It is a link now, or one leads elsewhere than it did.
+            OSError: It cannot be opened, or made.
+        """
+        kept = self._kept_open
+        opened = None if kept is None else kept.get(real)
+        if opened is None or not opened.is_reached():
+            opened = open_folder(self._real_root, real[len(self._inside_root) :], make=make)
+            if kept is not None and (real in kept or len(kept) < _MOST_KEPT):
+                kept[real], opened.is_kept = opened, True
+        if real != folder and os.path.realpath(folder) != real:
+            # A link that there was already, and that leads elsewhere now.
+            shown = folder.removeprefix(os.fspath(self.spec.root))
+            raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), f"{self._real_root}{shown}")
+        return opened
+
+    def refused_folder(self, error: LinkedFolderError, table: Table, *, was_link: bool) -> ObstructedError:
+        """What is said of a folder that a table cannot be stored in; `was_link` where a link led to it before, too."""
+        within = error.filename[len(self._inside_root) :]
+        shown = self._under_root(within) if within else self.spec.root_text
+        became = "became a link" if not was_link and os.path.islink(error.filename) else "was replaced"
+        return ObstructedError(
+            f"{shown} {became} after `{table.name}` was planned",
+            hint="put a folder in its place and run again; nothing is written through a link",
+            location=table.where("path", "storage"),
+        )
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """The operating system's errors, of data or of a manifest."""
@@ -263,6 +281,29 @@ class FolderStorage(FormatStorage):
             hint=f"move it away; the manifest of `{table.name}` belongs in a folder of that name",
             location=table.where("path", "storage"),
         )
+
+
+class _OpenFolder:
+    """Opens a folder for a `with` block, after which it is closed unless it is kept open."""
+
+    def __init__(self, storage: FolderStorage, table: Table, folder: str, real: str, make: bool) -> None:
+        self._storage, self._table = storage, table
+        self._folder, self._real, self._make = folder, real, make
+
+    def __enter__(self) -> Folder:
+        try:
+            self._opened = self._storage.open_real_folder(self._folder, self._real, make=self._make)
+            return self._opened
+        except LinkedFolderError as error:
+            raise self._refused(error) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._opened.__exit__()
+        if isinstance(error, LinkedFolderError):
+            raise self._refused(error) from error
+
+    def _refused(self, error: LinkedFolderError) -> ObstructedError:
+        return self._storage.refused_folder(error, self._table, was_link=self._real != self._folder)
 
 
 def endings_there(base: str) -> list[str]:

@@ -11,7 +11,7 @@ import fcntl
 import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
@@ -25,8 +25,8 @@ from lakehouse_cli.text.regular_files import open_regular
 ASIDE_SUFFIX = ".lakehouse-tmp"
 #: How many files are waited for at once.
 _SYNCS = 8
-# How many each of these has open.
-_OPEN = 8
+# How many are open for it.
+_OPEN = 64
 # Of no more bytes of a file a system is told that nobody needs them, which has it write those that it has not, and
 # forget the others. macOS has no such call.
 _SMALL = 1 << 16
@@ -147,13 +147,12 @@ def sync_all(paths: Sequence[str], *, strict: bool = False) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         with suppress(RuntimeError), ThreadPoolExecutor(_SYNCS) as pool:  # the system may allow no thread
-            for _ in pool.map(partial(_sync, strict=strict), [paths[at::_SYNCS] for at in range(_SYNCS)]):
-                pass
+            _sync(paths, pool.map, strict=strict)
             return
-    _sync(paths, strict=strict)
+    _sync(paths, map, strict=strict)
 
 
-def _sync(paths: Sequence[str], *, strict: bool) -> None:
+def _sync(paths: Sequence[str], side_by_side: Callable[..., Iterable[OSError | None]], *, strict: bool) -> None:
     for start in range(0, len(paths), _OPEN):
         opened: list[int] = []
         try:
@@ -163,12 +162,24 @@ def _sync(paths: Sequence[str], *, strict: bool) -> None:
                     opened.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
                     if _begin_writing is not None:
                         _begin_writing(opened[-1], 0, _SMALL, os.POSIX_FADV_DONTNEED)
-            for descriptor in opened:
-                with _not_taken(raised=strict):
-                    os.fsync(descriptor)
+            errors = list(side_by_side(_wait_for, [opened[at::_SYNCS] for at in range(_SYNCS)]))
+            if strict and (error := next(filter(None, errors), None)) is not None:
+                raise error
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+
+def _wait_for(descriptors: Sequence[int]) -> OSError | None:
+    """Wait for files one after the other; returns what the disk said that did not take one."""
+    found = None
+    for descriptor in descriptors:
+        try:
+            with _not_taken(raised=True):
+                os.fsync(descriptor)
+        except OSError as error:
+            found = error
+    return found
 
 
 @contextmanager

@@ -58,11 +58,11 @@ class UnitFiles(FolderStorage):
         Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
         run makes these again. Of partitions that are new it may take back the data.
         """
-        self._unsynced = set()
+        self._unsynced, self._kept_open = set(), {}
         try:
             yield
         finally:
-            unsynced, self._unsynced = self._unsynced, None
+            unsynced, self._unsynced, self._kept_open = self._unsynced, None, None
             sync_all(tuple(unsynced))
             self._hashes.flush()
 

@@ -60,6 +60,44 @@ def test_nothing_is_changed_behind_a_new_link(
     assert {path.name: path.read_bytes() for path in (tmp_path / "precious").iterdir()} == before
 
 
+def test_folder_replaced_in_a_run_is_opened_anew(storage: FileStorage, stored: Table, tmp_path: Path) -> None:
+    with storage.in_use():
+        publish(storage, stored)
+        before = (tmp_path / "data/sub/x.csv").read_bytes()
+        (tmp_path / "data/sub").rename(tmp_path / "moved")
+        (tmp_path / "data/sub").mkdir()
+        storage.publish(stored, data_of(stored, (3, "c")), ORIGIN)
+        assert (tmp_path / "data/sub/x.csv").read_bytes() != before
+        kept = swap(tmp_path / "data/sub")
+        with pytest.raises(ObstructedError, match="data/sub became a link after"):
+            publish(storage, stored)
+    assert [path.name for path in (tmp_path / "moved").iterdir()] == ["x.csv"]
+    assert (tmp_path / "moved/x.csv").read_bytes() == before
+    assert {path.name: path.read_bytes() for path in (tmp_path / "precious").iterdir()} == kept
+
+
+@pytest.mark.parametrize("above", ["data/a", "data/.lakehouse"])
+def test_link_above_a_folder_in_a_run_is_refused(storage: FileStorage, tmp_path: Path, above: str) -> None:
+    declared = table(path="a/b/x")
+    with storage.in_use():
+        publish(storage, declared)
+        (tmp_path / above).rename(tmp_path / "moved")
+        (tmp_path / above).symlink_to(tmp_path / "moved")  # what is behind it is what it was
+        with pytest.raises(ObstructedError, match=f"{above} became a link after"):
+            publish(storage, declared)
+
+
+def test_a_run_keeps_few_folders_open_and_none_after_it(storage: FileStorage, tmp_path: Path) -> None:
+    def opened() -> int:
+        return sum(each.resolve().is_relative_to(tmp_path) for each in Path("/proc/self/fd").iterdir())
+
+    with storage.in_use():
+        for n in range(30):
+            publish(storage, table(path=f"of{n}/x"))
+        assert 0 < opened() <= 16
+    assert opened() == 0
+
+
 def test_leftovers_behind_a_new_link_stay(storage: FileStorage, stored: Table, tmp_path: Path) -> None:
     (tmp_path / f"data/sub/.x.csv.1-1{ASIDE_SUFFIX}").write_text("half")
     before = swap(tmp_path / "data/sub")
