@@ -63,6 +63,7 @@ STEPS = st.lists(
         st.tuples(st.just("a"), st.sampled_from(DAYS), IDS, st.booleans()),
         st.tuples(st.sampled_from(("v", "w")), IDS),
         st.tuples(st.just("run"), st.booleans()),
+        st.just(("diff",)),
     ),
     max_size=8,
 )
@@ -144,9 +145,14 @@ def hold(folder: Path, ended: RunResult, references: References) -> None:
     6,
     [("run", False), ("w", frozenset({2})), ("run", False), ("v", frozenset({1, 2}))],
 )
+@example(  # all that takes it as a frame has it before the check looks at it
+    {"last": {"upper": ("first", "error")}},
+    0,
+    [("run", False), ("a", DAYS[1], frozenset({2}), False), ("diff",)],
+)
 @given(REFERENCES, st.sampled_from(BY_DAY), STEPS)
 def test_checks_hold_after_success(tmp_path: Path, references: References, by_day: int, happened: list[Step]) -> None:
-    """And what fails is not as another table has it, whatever was stored before, and whatever one call computes."""
+    """And what fails is not as another table has it, whatever was stored before; `diff` told of what a run changed."""
     shutil.rmtree(tmp_path)
     (tmp_path / "data/a").mkdir(parents=True)
     (tmp_path / "lakehouse.yaml").write_text(declared(references, by_day))
@@ -163,6 +169,12 @@ def test_checks_hold_after_success(tmp_path: Path, references: References, by_da
                 (tmp_path / f"data/{source}.csv").write_text("\n".join(["id", *map(str, sorted(ids)), ""]))
             case "run", together:
                 hold(tmp_path, run(tmp_path, together=together), references)
+            case ("diff",):
+                compared = {each.name: each.status for each in Project.load(tmp_path).diff().tables}
+                before = {name: stored(tmp_path, name) for name in TABLES}
+                if run(tmp_path, together=False).status == "success":
+                    changed = {name for name, ids in before.items() if stored(tmp_path, name) != ids}
+                    assert changed <= {name for name, status in compared.items() if status not in ("equal", "failed")}
     ended = run(tmp_path, together=False)
     hold(tmp_path, ended, references)
     assert ended.status != "success" or {each.status for each in ended.tables} == {"unchanged"}
