@@ -46,14 +46,14 @@ class Rejection(NamedTuple):
         rows: By check, the 0-based numbers of the rows that violate it, ascending, as far as they are known; int64.
         failed: The checks that keep the table from being published.
         is_complete: Whether the rows of all of these are known.
-        error: Makes an error of them; None where there are none.
+        error: Makes an error of them, given what reads all pieces once more; None where there are none.
     """
 
     records: tuple[CheckRecord, ...]
     rows: Mapping[str, Any]
     failed: tuple[str, ...]
     is_complete: bool
-    error: Callable[[], ContractError] | None
+    error: Callable[[ReadAgain], ContractError] | None
 
 
 class Judge:

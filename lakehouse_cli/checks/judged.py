@@ -15,6 +15,7 @@ from lakehouse_cli.checks.conditions import Condition
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.wording import sentence_of
 from lakehouse_cli.contracts import Findings
+from lakehouse_cli.contracts.late_rows import LateRows
 from lakehouse_cli.errors import Example, Violation
 from lakehouse_cli.model.check import Check, CheckRecord, CheckResult, CheckStatus
 from lakehouse_cli.model.check_verdict import judged_again, verdict_on_rows
@@ -77,15 +78,24 @@ class Judged:
         if self.rejects:
             self._rejected.append(np.asarray(rows, np.int64) + start)
 
-    def gathering(self, found: Findings) -> tuple[Callable[[Any], None] | None, list[Any]]:
-        """What takes the numbers of rows that only the end names, None where they are not wanted; and those taken."""
-        every: list[Any] = []
+    def gathering(
+        self, found: Findings, shown: Callable[[pa.Table], pa.Table]
+    ) -> tuple[Callable[[Any, pa.Table], None] | None, LateRows | None]:
+        """What takes the numbers and keys of rows that only the end names, and what has them; None where not wanted.
 
-        def take(rows: Any) -> None:
-            every.append(np.asarray(rows, np.int64))
-            self.reject(rows)
+        Args:
+            found: What they are found for.
+            shown: Gives the values of keys, by column.
+        """
+        every = found.late_rows()
 
-        return take if self.rejects or found.names_every_row else None, every
+        def take(rows: Any, keys: pa.Table) -> None:
+            numbers = np.asarray(rows, np.int64)
+            self.reject(numbers)
+            if every is not None:
+                every.add(numbers, lambda: shown(keys))
+
+        return take if self.rejects or every is not None else None, every
 
     def rejected(self) -> Any:
         """The 0-based numbers of the rows that violate it, ascending, as far as they are known; int64."""

@@ -82,11 +82,11 @@ class References:
             good = pc.is_in(key, value_set=self._known.cast(key.type))
         return good if valid is None else pc.if_else(valid, good, av.scalar(None, pa.bool_()))
 
-    def missing(self, reject: Callable[[Any], None] | None = None) -> tuple[int, pa.Table | None]:
+    def missing(self, reject: Callable[[Any, pa.Table], None] | None = None) -> tuple[int, pa.Table | None]:
         """How many rows `verdict` did not know of, and the first: `key` and `row`; nothing can be added any more.
 
         Args:
-            reject: Takes the numbers of all of them.
+            reject: Takes the numbers of all of them, with the column `key`.
         """
         if self._children is None:
             return 0, None
@@ -94,12 +94,11 @@ class References:
         for part in self._children.parts:
             known = pc.unique((_read(self._parents, part) if self._parents is not None else first.slice(0, 0))["key"])
             for batch in self._children.batches(part):
-                bad = batch.filter(pc.invert(pc.is_in(batch["key"], value_set=known)))
+                bad = pa.Table.from_batches([batch.filter(pc.invert(pc.is_in(batch["key"], value_set=known)))])
                 count += bad.num_rows
                 if reject is not None:
-                    reject(bad["row"])
-                first = pa.concat_tables([first, pa.Table.from_batches([bad.slice(0, KEPT_ROWS)])])
-                first = sort_rows(first, ["row"]).slice(0, KEPT_ROWS)
+                    reject(bad["row"], bad.select(["key"]))
+                first = sort_rows(pa.concat_tables([first, bad.slice(0, KEPT_ROWS)]), ["row"]).slice(0, KEPT_ROWS)
         return count, first
 
     def _spill(self, parts: SpilledParts | None, table: pa.Table) -> SpilledParts:
@@ -133,6 +132,33 @@ def _joined(keys: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
         text = _text(key)
         parts += [pc.binary_length(text).cast(pa.large_string()).cast(pa.large_binary()), text]
     return pc.binary_join_element_wise(*parts, av.scalar(b" ", pa.large_binary()))
+
+
+def unjoined(key: pa.ChunkedArray, kinds: Sequence[pa.DataType]) -> pa.Table:
+    """The keys that `verdict` joined, column by column, as `key_columns` gives them; `kinds` are the columns' types."""
+    if len(kinds) == 1:
+        return pa.table([key], names=["0"])
+    texts: list[list[bytes]] = [[] for _ in kinds]
+    for joined in key.to_pylist():
+        at = 0
+        for each in texts:
+            begin = joined.index(b" ", at) + 1
+            at = begin + int(joined[at : begin - 1])
+            each.append(joined[begin:at])
+            at += 1
+    columns = [_of_text(av.array(each, pa.large_binary()), kind) for each, kind in zip(texts, kinds, strict=True)]
+    return pa.table(columns, names=[str(at) for at in range(len(kinds))])
+
+
+def _of_text(text: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Undo `_text`."""
+    [like] = key_columns([pa.chunked_array([], kind)])
+    if pa.types.is_binary(like.type) or pa.types.is_large_binary(like.type):
+        return text
+    if pa.types.is_temporal(like.type):
+        words = pa.int32() if like.type.bit_width == 32 else pa.int64()
+        return text.cast(pa.large_string()).cast(words).cast(like.type)
+    return text.cast(pa.large_string()).cast(like.type)
 
 
 def _text(key: pa.ChunkedArray) -> pa.ChunkedArray:

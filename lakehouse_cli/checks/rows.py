@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -196,19 +195,23 @@ class RowJudge(Judged):
         """Judge the references that were put aside."""
         if self._references is None:
             return
-        take, every = self.gathering(found)
+        take, every = self.gathering(found, self._shown)
         count, first = self._references.missing(take)
         if not count or first is None:
             return
         self.count += count
-        rows = first["row"].to_pylist()
-        shown = pa.table({})
-        if len(self.check.columns) == 1:  # of several there is but the text that tells them apart
-            shown = pa.table(shown_keys(first.select(["key"]), self._kinds), names=list(self.check.columns))
+        rows, shown = first["row"].to_pylist(), self._shown(first)
         some = examples_of(shown, shown.column_names, range(len(rows[:EXAMPLES])), self._hidden)
         examples = tuple(Example(row + 1, each.value) for row, each in zip(rows, some, strict=False))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say, self.group, every and np.concatenate(every))
+        found.add_of_all(violation, rows, shown, self.say, self.group, every)
+
+    def _shown(self, keys: pa.Table) -> pa.Table:
+        """The values of references that were put aside."""
+        from lakehouse_cli.checks.references import unjoined
+
+        values = shown_keys(unjoined(keys["key"], self._kinds), self._kinds)
+        return pa.table(values, names=list(self.check.columns))
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -101,20 +101,21 @@ class SharedValues(Judged):
 
     def finish(self, found: Findings) -> None:
         """Judge the values of all pieces."""
-        take, every = self.gathering(found)
+        take, every = self.gathering(found, self._shown)
         count, first = self._values.shared(take)
         if first is None:
             return
         self.count += count
         rows = first.columns[-1].to_pylist()
-        values = shown_keys(
-            first.select(range(first.num_columns - 1)), self._kinds, equal_nulls=self.check.nulls == "equal"
-        )
-        shown = pa.table(values, names=list(self.check.columns))
+        shown = self._shown(first.select(range(first.num_columns - 1)))
         some = examples_of(shown, self.check.columns, range(len(rows[:EXAMPLES])), frozenset())
         examples = tuple(type(each)(row + 1, each.value) for row, each in zip(rows[:EXAMPLES], some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say, self.group, every and np.concatenate(every))
+        found.add_of_all(violation, rows, shown, self.say, self.group, every)
+
+    def _shown(self, keys: pa.Table) -> pa.Table:
+        values = shown_keys(keys, self._kinds, equal_nulls=self.check.nulls == "equal")
+        return pa.table(values, names=list(self.check.columns))
 
     def close(self) -> None:
         """Remove what was spilled."""

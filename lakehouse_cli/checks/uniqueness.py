@@ -75,11 +75,11 @@ class Uniqueness:
             self._spilled.add(numbered.cast(self._spilled.schema), codes_of(table.columns) * _SPREAD)
         self._pieces, self._bytes, self._limit = [], 0, 0
 
-    def shared(self, reject: Callable[[Any], None] | None = None) -> tuple[int, pa.Table | None]:
+    def shared(self, reject: Callable[[Any, pa.Table], None] | None = None) -> tuple[int, pa.Table | None]:
         """How many rows share their key with others, and the first of them; nothing can be added any more.
 
         Args:
-            reject: Takes the numbers of all of them.
+            reject: Takes the numbers of all of them, with the keys as they are kept.
 
         Returns:
             Their number; the keys of the first, as they are kept, with the numbers of their rows as the last column.
@@ -154,7 +154,7 @@ def _thin(codes: Any) -> int:
 
 
 def _shared(
-    read: Callable[[], _Pieces], codes: Any, reject: Callable[[Any], None] | None
+    read: Callable[[], _Pieces], codes: Any, reject: Callable[[Any, pa.Table], None] | None
 ) -> tuple[int, pa.Table | None]:
     """Count the rows with one of some codes that share their key, and find the first; `reject` takes all.
 
@@ -174,7 +174,7 @@ def _shared(
             numbered = numbered.join(keys, table.column_names, join_type="left semi")
         count += numbered.num_rows
         if reject is not None:
-            reject(numbered[_ROW])
+            reject(numbered[_ROW], numbered.drop_columns([_ROW]))
         if known < KEPT_ROWS:
             first.append(_first(numbered))
             known += first[-1].num_rows

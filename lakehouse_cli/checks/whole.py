@@ -93,7 +93,7 @@ class _Waiting(Judged):
             count: How many there are.
             shown: The first of them.
             rows: Their 0-based numbers; None where these are not known.
-            every: The numbers of all, int64; all rows, piece by piece, where these are not known.
+            every: All of them, from `late_rows`; where their numbers are not known, the rows, piece by piece.
         """
         self.count += count
         hidden = self.hidden
@@ -228,5 +228,7 @@ class FunctionJudge(_Waiting):
         rows = true_rows(bad)
         if len(rows):
             numbers = np.concatenate(self._numbers)[rows.to_numpy()] if self._numbers else rows.to_numpy()
-            self.reject(numbers)
-            self.add(found, len(rows), table.take(rows.slice(0, KEPT_ROWS)), numbers[:KEPT_ROWS].tolist(), numbers)
+            take, every = self.gathering(found, lambda bad: bad)
+            if take is not None:
+                take(numbers, table.take(rows))
+            self.add(found, len(rows), table.take(rows.slice(0, KEPT_ROWS)), numbers[:KEPT_ROWS].tolist(), every)

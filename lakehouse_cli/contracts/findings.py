@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
+from lakehouse_cli.contracts.late_rows import LateRows, write_late
 from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation, some_rows
 from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
 from lakehouse_cli.violating_rows.writing import WIDEST, ViolatingRows
@@ -95,7 +96,7 @@ class Findings:
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
         self._every = ViolatingRows.here({*hidden, *unwritten})
-        self._late: list[tuple[int, Any]] = []  # findings by number, with the rows that only the end named
+        self._late: list[tuple[int, LateRows]] = []  # findings by number, with the rows that only the end named
 
     def found(self, column: str | None, check: str, message: str) -> Violation | None:
         """The violation that was added of a column, a check, and a message of two rows; None where there is none."""
@@ -151,8 +152,8 @@ class Findings:
             source: The columns that it concerns, of those rows; where they are others, the first of them.
             say: As of `add`.
             group: As of `add`.
-            every: The positions of all of them, int64, or where they are others, the rows, piece by piece; the first
-                where these are all that are known.
+            every: All of them, from `late_rows`; where they are others, the rows, piece by piece, or None for the
+                first.
         """
         if self._hidden and any(name in self._hidden for name in source.column_names):
             violation = hide_values(violation)
@@ -180,8 +181,8 @@ class Findings:
                 groups.setdefault(row, set()).add(each.group)
         first = list(rows[:KEPT_ROWS])
         finding.rows = [*finding.rows, *first]
-        if self._every is not None:
-            self._late.append((number, np.sort(np.array(rows if every is None else every, np.int64))))
+        if every is not None:
+            self._late.append((number, every))
         self._broken.update(finding.columns)
         self._counts[frozenset((finding.group,))] += violation.count - len(groups)
         for found in groups.values():
@@ -253,32 +254,24 @@ class Findings:
         """Whether all rows that only the end names are wanted."""
         return self._every is not None
 
+    def late_rows(self) -> LateRows | None:
+        """Takes the rows that only the end names, for `add_of_all`; None where these are not wanted."""
+        return None if self._every is None else LateRows(self._before, keeps_values=not self._holds)
+
     def _finish_rows(self, every: ViolatingRows, read_again: ReadAgain | None, find_places: FindPlaces | None) -> None:
         """Write the rows that only the end named, and the places of all; arguments as of `failed`."""
         every.end_segment()
-        before = 0
-        for piece in self._pieces_again(read_again) if self._late else ():
-            self._add_late(piece, before, before + piece.num_rows)
-            before += piece.num_rows
-        self._add_late(None, before, self._before)
+        if self._late:
+            held = (piece for _, piece in self._held)
+            write_late(every, self._late, held if self._holds or read_again is None else read_again(), self._broken)
         every.end_segment()
         if find_places is not None:
             every.add_places(find_places)
 
-    def _pieces_again(self, read_again: ReadAgain | None) -> Iterable[pa.Table]:
-        return (piece for _, piece in self._held) if self._holds or read_again is None else read_again()
-
-    def _add_late(self, piece: pa.Table | None, start: int, end: int) -> None:
-        found = []
-        for number, rows in self._late:
-            first, last = np.searchsorted(rows, (start, end))
-            if first < last:
-                found.append((number, rows[first:last] - start))
-        if found and self._every is not None:
-            self._every.add(piece, start, found, self._broken)
-
     def close(self) -> None:
         """Remove what was written, where nobody took it."""
+        for _, rows in self._late:
+            rows.close()
         if self._every is not None:
             self._every.close()
 

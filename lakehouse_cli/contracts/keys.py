@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
@@ -261,9 +260,13 @@ class PiecewiseKey:
             return
         if self._pieces and (self._increasing is not None or self._spilled is not None):
             self._spill()
-        every: list[Any] = []
+        every = found.late_rows()
+
+        def take(numbers: Any, keys: pa.Table) -> None:
+            if every is not None:
+                every.add(numbers, lambda: keys.rename_columns(self._key))
+
         if self._spilled is not None:
-            take = every.append if found.names_every_row else None
             count, first = self._spilled.repeated(take)
             rows, shown = first.columns[-1].to_pylist(), first.select(range(len(self._key))).rename_columns(self._key)
         else:
@@ -271,10 +274,10 @@ class PiecewiseKey:
             repeated = repeated_rows(keys, self._key)
             count, rows = len(repeated), repeated[:KEPT_ROWS].to_pylist()
             shown = keys.take(repeated[:KEPT_ROWS])
-            every = [av.to_numpy(repeated)]
+            if every is not None:
+                take(av.to_numpy(repeated), keys.take(repeated))
         if count:
-            violation = self._violation(shown, rows, count)
-            found.add_of_all(violation, rows, shown, every=np.concatenate(every) if every else None)
+            found.add_of_all(self._violation(shown, rows, count), rows, shown, every=every)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -57,11 +57,11 @@ class SpilledKeys:
         keyed = pa.Table.from_arrays([*columns, pa.chunked_array([rows])], schema=self._schema).drop_null()
         self._parts.add(keyed, row_hashes(list(map(identity, keyed.columns[:-1]))))
 
-    def repeated(self, take: Callable[[Any], None] | None = None) -> tuple[int, pa.Table]:
+    def repeated(self, take: Callable[[Any, pa.Table], None]) -> tuple[int, pa.Table]:
         """Count the rows whose key an earlier row has, and list the first of them; nothing can be added any more.
 
         Args:
-            take: Takes the numbers of all of them.
+            take: Takes the numbers of all of them, with their keys.
 
         Returns:
             How many, and their keys with the numbers of the rows, ascending, no more than `KEPT_ROWS`.
@@ -74,9 +74,10 @@ class SpilledKeys:
                 rows = repeated_many(keys.columns[:-1])
                 if len(rows):
                     count += len(rows)
-                    if take is not None:
-                        take(av.to_numpy(keys[ROW].take(rows)))
-                    first = sort_rows(pa.concat_tables([first, keys.take(rows[:KEPT_ROWS])]), [ROW]).slice(0, KEPT_ROWS)
+                    repeated = keys.take(rows)
+                    take(av.to_numpy(repeated[ROW]), repeated.drop_columns([ROW]))
+                    first = sort_rows(pa.concat_tables([first, repeated.slice(0, KEPT_ROWS)]), [ROW])
+                    first = first.slice(0, KEPT_ROWS)
                     is_first = np.ones(keys.num_rows, bool)
                     is_first[av.to_numpy(rows)] = False
                     keys = keys.take(av.from_numpy(np.flatnonzero(is_first), pa.int64()))

@@ -357,15 +357,20 @@ class StoredProject:
             UsageError: There is no such table, or rows of several partitions are kept and one is asked for.
         """
         from lakehouse_cli.project.failed_partitions import partitions_with_rows
+        from lakehouse_cli.project.stored_violations import StoredViolations
         from lakehouse_cli.runs.failed_rows import FailedRowsStore
 
         declared, spec = self.table(table), self.planner.spec
         store = FailedRowsStore(self.folder, spec.environment, self.planner.mask)
-        names = [declared.name]
-        if declared.partitions and declared.kind == "computed":
-            kept = store.partitions(declared.name)
-            names = partitions_with_rows(declared, kept, partitions, spec.dimensions, one=one)
-        found, hidden = tuple(filter(None, map(store.read, names))), declared.contract.sensitive
+        is_divided = declared.partitions and declared.kind == "computed"
+        names = [declared.name, *(store.partitions(declared.name) if is_divided else ())]
+        kept = {name: each for name in names if (each := store.read(name)) is not None}
+        kept = StoredViolations(lambda: self.storages[declared.storage], declared, self.planner.mask).beside(kept)
+        names = names[:1]
+        if is_divided:
+            units = [name for name in kept if name != declared.name]
+            names = partitions_with_rows(declared, units, partitions, spec.dimensions, one=one)
+        found, hidden = tuple(kept[name] for name in names if name in kept), declared.contract.sensitive
         if not hidden:
             return found
         from lakehouse_cli.contracts.hiding import hide_kept

@@ -93,6 +93,19 @@ def judged_pieces(job: Job, place: Workplace, pieces: Iterator[pa.Table]) -> Jud
     return JudgedPieces(job, place, pieces, lambda error: explained(error, job.table, place.folder, None))
 
 
+def judged_anew(job: Job, place: Workplace, error: ContractError) -> Job:
+    """The job, where partitions that were stored at the same time have some of its keys: judged again, it names rows.
+
+    Raises:
+        ContractError: That which is given, where it is another.
+    """
+    if job.keys is None or error.violations:
+        raise error
+    from lakehouse_cli.runner.checking import with_keys  # seldom needed
+
+    return with_keys(job, place)
+
+
 def kept_pieces(
     job: Job, place: Workplace, storage: AssetStorage, result: Iterator[pa.Table], enforcement: Enforcement
 ) -> Iterator[pa.Table]:

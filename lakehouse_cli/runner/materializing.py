@@ -21,7 +21,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.arguments import argument_of
-from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
+from lakehouse_cli.runner.contract import enforced_result, explained, judged_anew, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.jobs import Job, Outcome, within
@@ -69,8 +69,15 @@ def materialize(
         from lakehouse_cli.runner.checking import with_keys  # seldom needed
 
         job = with_keys(job, place)
+    compute = partial(_materialize, place=place, given=given, keep=keep, gather=gather, hand_to=hand_to,
+                      timeout=timeout, on_computed=on_computed)  # fmt: skip
     try:
-        outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
+        try:
+            outcome = compute(job)
+        except ContractError as error:
+            if job.keys is None or error.violations or job.table.timeout is not None:
+                raise
+            outcome = compute(judged_anew(job, place, error))  # of pieces, which are gone
     finally:
         if job.keys is not None:
             job.keys.keep_read()
@@ -117,7 +124,7 @@ def _materialize(
             return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
         except ContractError as error:
             judged = result if isinstance(result, pa.Table) else enforced.table
-            enforced_result(_judged_anew(job, place, error), place, storage, judged)
+            enforced_result(judged_anew(job, place, error), place, storage, judged)
             raise
     except LakehouseError as error:
         raise_of_input({**given, **objects})
@@ -142,22 +149,9 @@ def _compute_in_database(
         try:
             return compute(job)
         except ContractError as error:
-            return compute(_judged_anew(job, place, error))
+            return compute(judged_anew(job, place, error))
     except ContractError as error:
         raise explained(error, job.table, place.folder, None) from None
-
-
-def _judged_anew(job: Job, place: Workplace, error: ContractError) -> Job:
-    """The job, where partitions that were stored at the same time have some of its keys: judged again, it names rows.
-
-    Raises:
-        ContractError: That which is given, where it is another.
-    """
-    if job.keys is None or error.violations:
-        raise error
-    from lakehouse_cli.runner.checking import with_keys  # seldom needed
-
-    return with_keys(job, place)
 
 
 def publish(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from datetime import datetime
 
-import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
+from lakehouse_cli.contracts.findings import ReadAgain
 from lakehouse_cli.contracts.joined_rows import JoinedRows, keep_published
 from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
@@ -71,7 +71,7 @@ class JudgedPartitions:
             if columns is not None and names is not None:
                 columns = tuple(column for column in columns if column.name in names) or columns[:1]
             pieces, _ = scan(storage, unit, columns).pieces_with_content(())
-            self._judge_one(str(each), unit, before, pieces())
+            self._judge_one(str(each), unit, before, pieces)
         records = self._records()
         if self._violations:
             many = f"{plural(len(self._violations), 'check')} of partitions failed"
@@ -87,13 +87,13 @@ class JudgedPartitions:
         self._joined.close()
         self._published.close()
 
-    def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: Iterator[pa.Table]) -> None:
+    def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: ReadAgain) -> None:
         with closing(self._open(unit, self._checks, before)) as judge:
-            for piece in pieces:
+            for piece in pieces():
                 judge.piece(piece)
             try:
-                records = judge.finish()
-                if (failed := judge.violating_rows()) is not None:
+                records = judge.finish(pieces)
+                if (failed := judge.violating_rows(pieces)) is not None:
                     self._published.add(failed, self._moved)
             except ContractError as error:
                 records = error.checks

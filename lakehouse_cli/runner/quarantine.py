@@ -17,6 +17,7 @@ from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.checks.judge import Judge, Rejection
 from lakehouse_cli.contracts import Enforced, Enforcement
+from lakehouse_cli.contracts.findings import ReadAgain
 from lakehouse_cli.contracts.joined_rows import keep_published, moved_rows
 from lakehouse_cli.errors import ContractError, Example, FailedRow, LakehouseError, TransformError
 from lakehouse_cli.model import Table
@@ -26,7 +27,7 @@ from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.partition_keys import KEY
 from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
 from lakehouse_cli.runner.checking import open_judge
-from lakehouse_cli.runner.contract import enforced_result, explained, kept_pieces
+from lakehouse_cli.runner.contract import enforced_result, explained, judged_anew, kept_pieces
 from lakehouse_cli.runner.jobs import Job, Outcome, ResultError
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.spilled_pieces import SpilledPieces
@@ -204,10 +205,21 @@ def publish_passing(
                 manifest = publishing.store(table, split.passing(), lambda: provenance(job, most, records))
                 outcome = Outcome(manifest, None, dropped, checks=manifest.checks)
         except LakehouseError as error:
-            raise ResultError({name: error.with_traceback(None)}, {}) from None
+            named = _with_rows(error, job, place, split.held) if isinstance(error, ContractError) else error
+            raise ResultError({name: named.with_traceback(None)}, {}) from None
         if publishing.error is not None:
             raise ResultError({beside: publishing.error.with_traceback(None)}, {name: outcome})
         return Outcome(None, None, (), results={name: outcome, beside: Outcome(publishing.aside, None, ())})
+
+
+def _with_rows(error: ContractError, job: Job, place: Workplace, held: HeldPieces) -> ContractError:
+    """The error; of keys of partitions that were stored at the same time, with the rows that have them."""
+    try:
+        with closing(HeldPieces()) as again:
+            _split(judged_anew(job, place, error), place, held.read(), again, whole=False)
+    except ContractError as named:
+        return named
+    return error
 
 
 class _Publishing:
@@ -261,8 +273,8 @@ def _split(
             found = judge.finish_rejecting()
             broken = {name: found.rows[name] for name in found.failed}
             rows = np.unique(np.concatenate([np.empty(0, np.int64), *broken.values()]))
-            _refuse_too_many(job, found, len(rows), judge.rows)
-            keep_published(table.name, judge.violating_rows(), table.contract.sensitive)
+            _refuse_too_many(job, found, len(rows), judge.rows, held.read)
+            keep_published(table.name, judge.violating_rows(held.read), table.contract.sensitive)
         split = Split(held, rows, broken, job.run_id)
         has_key = job.keys is not None and KEY in job.keys.uniques
         if job.keys is not None:
@@ -273,7 +285,7 @@ def _split(
             with closing(open_judge(job, place, rest, contract=has_key)) as judge:
                 for piece in split.passing():
                     judge.piece(piece)
-                records |= {each.result.name: each for each in _of_passing(judge, table, _numbering(rows))}
+                records |= {each.result.name: each for each in _of_passing(judge, table, split)}
     except ContractError as error:
         raise explained(error, table, place.folder, None) from None
     return split, tuple(records[check.name] for check in table.contract.checks)
@@ -294,29 +306,29 @@ def _without_clash(table: Table, pieces: Iterator[pa.Table]) -> Iterator[pa.Tabl
         yield piece
 
 
-def _refuse_too_many(job: Job, found: Rejection, count: int, total: int) -> None:
+def _refuse_too_many(job: Job, found: Rejection, count: int, total: int, read_again: ReadAgain) -> None:
     """Raise the error of checks of which not all rows are known, and of more rows than may be put aside."""
     limit = job.table.quarantine
     assert limit is not None  # noqa: S101  # else nothing is put aside
     if found.error is None:
         return
     if not found.is_complete:
-        raise found.error()
+        raise found.error(read_again)
     if not Limit.of(limit).is_exceeded(count, total) and count < total:
         return
-    error = found.error()
+    error = found.error(read_again)
     error.message = f"{count_text(count)} of {plural(total, 'row')} {'breaks' if count == 1 else 'break'} checks"
     error.message += ", so that none would be left" if count == total else f", and `quarantine` takes {limit}"
     raise error
 
 
-def _of_passing(judge: Judge, table: Table, number: Callable[[int], int]) -> tuple[CheckRecord, ...]:
+def _of_passing(judge: Judge, table: Table, split: Split) -> tuple[CheckRecord, ...]:
     """What a judge of the rows that pass found, whose rows get the numbers that they have in the result.
 
     Raises:
         ContractError: A check failed that keeps them from being published.
     """
-    hidden = table.contract.sensitive
+    hidden, number = table.contract.sensitive, _numbering(split.rows)
 
     def move(each: _Numbered) -> _Numbered:
         return each if each.row is None else replace(each, row=number(each.row))
@@ -326,13 +338,13 @@ def _of_passing(judge: Judge, table: Table, number: Callable[[int], int]) -> tup
         return tuple(replace(e, result=replace(e.result, examples=x)) for e, x in zip(records, shown, strict=True))
 
     try:
-        records = judge.finish()
+        records = judge.finish(split.passing)
     except ContractError as error:
         error.checks = moved(error.checks)
         error.violations = tuple(replace(each, examples=tuple(map(move, each.examples))) for each in error.violations)
         error.failed = error.failed and moved_rows(error.failed, move, hidden)
         raise
-    failed = judge.violating_rows()
+    failed = judge.violating_rows(split.passing)
     keep_published(table.name, failed and moved_rows(failed, move, hidden), hidden)
     return moved(records)
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.contracts import Enforced
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import ContractError, LakehouseError
 from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.runner.arguments import argument_of
-from lakehouse_cli.runner.contract import enforced_result
+from lakehouse_cli.runner.contract import enforced_result, judged_anew
 from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
 from lakehouse_cli.runner.materializing import publish
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
@@ -174,12 +174,16 @@ class _Publishing:
         name = member.table.name
         if not member.publish:
             return Outcome(None, owned(enforced.table), enforced.dropped, checks=enforced.checks)
-        return publish(
-            member,
-            self._place,
-            self._given,
-            enforced,
-            self._started_at,
-            keep=name in self._keep,
-            hand_to=self._hand_to.get(name),
-        )
+        try:
+            return publish(
+                member,
+                self._place,
+                self._given,
+                enforced,
+                self._started_at,
+                keep=name in self._keep,
+                hand_to=self._hand_to.get(name),
+            )
+        except ContractError as error:
+            self._enforced(judged_anew(member, self._place, error), enforced.table)
+            raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, FailedRows, LakehouseError, WrittenRows
 from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
 
 _FOLDER = "failed"
@@ -84,9 +84,8 @@ class FailedRowsStore:
         else:
             with suppress(OSError):
                 (self._kept / f"{self._name(table)}.rows").unlink()
-        at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
-            document = KeptRows(table, run_id, at, masked(failed, self.mask))
+            document = KeptRows(table, run_id, now_text(), masked(failed, self.mask))
             self._there = None
             keep(self._folder, _FOLDER, self._file(table), with_hash(document))
         return failed

@@ -120,21 +120,27 @@ class ViolatingRows:
         return None if keeping is None else cls(*keeping[:2], hidden)
 
     def add(
-        self, data: pa.Table | None, before: int, found: Sequence[tuple[int, Any]], first: Collection[str] = ()
+        self,
+        data: pa.Table | None,
+        before: int,
+        found: Sequence[tuple[int, Any]],
+        first: Collection[str] = (),
+        numbers: Any = None,
     ) -> None:
         """Write rows of a piece.
 
         Args:
-            data: The piece; None where its values are not there any more.
+            data: The piece; None where nothing is known of its values.
             before: The number of rows before it.
             found: Reasons by number, each with the 0-based positions of its rows, ascending; int64.
             first: The columns to keep of more than are kept.
+            numbers: The 0-based number of each row, ascending, where they do not follow each other.
         """
         for some, ends, reasons, _ in _by_row(found):
             why = _lists(ends, av.from_numpy(reasons, pa.int32()))
             values = () if data is None else self._values(data, av.from_numpy(some, pa.int64()), first)
-            numbers = av.from_numpy(some + before + 1, pa.int64())
-            self._write([(ROW, numbers), ("why", why), *values])
+            rows = av.from_numpy((some + before if numbers is None else numbers[some]) + 1, pa.int64())
+            self._write([(ROW, rows), ("why", why), *values])
 
     def add_made(self, data: pa.Table, reason: int) -> None:
         """Write rows that a check made, with the number of their reason."""

@@ -337,3 +337,67 @@ def test_source_is_judged_in_pieces_and_rows_that_repeat_keys_have_values(
     shown = cli("show", "s", "--failed", "-o", "json").json
     found = [(each["row"], *map(int, each["values"].values())) for each in shown["rows"]]
     assert found == [(row + 1, keys[row], row, row, row) for row in range(rows - 3000, rows)]
+
+
+@pytest.mark.parametrize("spilled", [False, True], ids=["in memory", "spilled"])
+def test_values_of_rows_that_only_the_end_names_are_shown(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, spilled: bool
+) -> None:
+    """Of results in pieces, which are gone by then: those of the columns that it is about."""
+    monkeypatch.setattr("lakehouse_cli.contracts.findings._HELD", 0)
+    if spilled:
+        for module in ("checks.judge", "checks.whole", "contracts.keys"):
+            monkeypatch.setattr(f"lakehouse_cli.{module}._IN_MEMORY", 0)
+    columns = "id: int64, t: string, v: float64, w: float64, day: date32, e: {type: string, sensitive: true}"
+    columns += ", at: 'timestamp[us, tz=Europe/Zurich]', d: 'decimal128(9, 2)'"
+    folder.declare(
+        f"""
+        keyed: {{key: [id, t], columns: {{{columns}}}}}
+        t:
+          function: keyed
+          columns: {{{columns}}}
+          checks:
+            - {{unique: [v], name: v}}
+            - {{unique: [at, d], nulls: equal, name: at_d}}
+            - {{unique: [e], name: e}}
+            - {{foreign_key: {{columns: [day, w], references: [t.day, t.v]}}, name: day_w}}
+            - {{function: "transforms:good", name: good}}
+        """,
+        f"""
+        from collections.abc import Iterator
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        def keyed() -> Iterator[pa.RecordBatch]:
+            rows = pa.array(range({ROWS}))
+            half = pa.array([row % {ROWS // 2} for row in range({ROWS})])
+            yield from pa.table({{
+                "id": half,
+                "t": pc.binary_join_element_wise("né", half.cast("string"), " "),
+                "v": pc.divide(half, 4.0),
+                "at": pc.if_else(pc.equal(half, 7), None, half).cast(pa.timestamp("s", "Europe/Zurich")).cast(
+                    pa.timestamp("us", "Europe/Zurich")),
+                "d": half.cast(pa.decimal128(21, 2)).cast(pa.decimal128(9, 2)),
+                "w": pc.add(pc.divide(rows, 4.0), 0.5),
+                "day": half.cast(pa.int32()).cast(pa.date32()),
+                "e": half.cast("string"),
+            }}).to_batches(max_chunksize=400)
+        def good(t: pa.Table) -> pa.ChunkedArray: return pc.less(t["id"], 100)
+        """,
+    )
+    assert cli("run", "--executor", "serial").code == 1
+    shown = cli("show", "keyed", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"]) == (ROWS // 2, 0)
+    assert {row["row"]: row["values"] for row in shown["rows"]} == {
+        ROWS // 2 + 1 + row: {"id": str(row), "t": f"né {row}"} for row in range(ROWS // 2)
+    }
+    shown = cli("show", "t", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"]) == (ROWS, 0)
+    assert [each["row"] for each in shown["rows"]] == [*range(1, ROWS + 1)]
+    for each in shown["rows"]:
+        row, values = each["row"] - 1, each["values"]
+        half = row % (ROWS // 2)
+        assert names_of(each["reasons"]) == {"v", "at_d", "e", "day_w", *(["good"] if half >= 100 else [])}
+        assert (values["v"], values["d"], values["e"]) == (str(half / 4), f"{half}.00", "***")
+        assert values["at"] == (None if half == 7 else f"1970-01-01 01:{half // 60:02}:{half % 60:02}+01:00")
+        assert (values["day"], values["w"]) == (str(np.datetime64(half, "D")), str(row / 4 + 0.5))
+        assert values.get("id", str(half)) == str(half)

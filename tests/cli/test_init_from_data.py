@@ -37,6 +37,11 @@ DIALECTS: dict[str, dict[str, Any]] = {
     "linnerud_exercise.csv": {"words": True},
     "linnerud_physiological.csv": {"words": True},
     "data_x_x2_x3.csv": {"words": True, "header": False},
+    "E6_jmulti.csv": {"words": True, "header": False},
+    "anes96.csv": {"csv": {"delimiter": "\t"}},
+    "modechoice.csv": {"csv": {"delimiter": ";"}},
+    "spector.csv": {"csv": {"delimiter": " "}},
+    "strikes.csv": {"csv": {"skipinitialspace": True}},
 }
 # What must be found beside what is read.
 TYPES = {
@@ -64,6 +69,7 @@ def real_csvs() -> list[Path]:
         *packaged("matplotlib", "mpl-data/sample_data/*.csv"),
         *packaged("vega_datasets", "_data/*.csv"),
         *packaged("palmerpenguins", "data/*.csv"),
+        *packaged("statsmodels", "datasets/*/*.csv"),
         *packaged("numpy", "random/tests/data/*.csv"),
         *packaged("numpy", "_core/tests/data/umath-validation-set-*[a-z].csv")[:8],
         *sorted((Path(__file__).parents[2] / "project_templates").glob("*/**/*.csv")),
@@ -80,7 +86,8 @@ def independent_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
     if how.get("words"):
         rows = [line.split() for line in text.splitlines()]
     else:
-        rows = rows_of(text, skipinitialspace="random" in file.parts, delimiter=";" if "shop" in file.parts else ",")
+        usual = {"skipinitialspace": "random" in file.parts, "delimiter": ";" if "shop" in file.parts else ","}
+        rows = rows_of(text, **usual | how.get("csv", {}))
     return (rows[0], rows[1:]) if how.get("header", True) else (None, rows)
 
 

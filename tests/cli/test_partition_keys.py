@@ -24,6 +24,8 @@ KINDS = {
 RAW = 'raw: {kind: source, storage: files, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}\n'
 DAILY = "daily: {partitions: [day], inputs: [raw], columns: {id: int64}, %s}\n"
 CODE = """
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 def daily(raw: pa.Table) -> pa.Table:
@@ -162,16 +164,39 @@ def test_late_values_count_for_thresholds(folder: ProjectFolder, cli: Cli, kind:
     assert rows(cli) == [1, 2, 3, 4, 7, 8, 8]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "postgresql"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        *((kind, "whole") for kind in (*KINDS, "postgresql")),
+        *((kind, "pieces") for kind in ("csv", "sqlite", "delta")),
+        *((kind, how) for kind in ("csv", "duckdb") for how in ("quarantine", "quarantine of pieces", "two results")),
+    ],
+)
 def test_rows_with_keys_of_partitions_computed_at_once_are_named(
-    folder: ProjectFolder, cli: Cli, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    folder: ProjectFolder,
+    cli: Cli,
+    kind: str,
+    how: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where one is stored first, the rows of the other are those of which it has the keys."""
     if kind == "postgresql":
         on_server(request, monkeypatch)
-    declare(folder, kind)
-    at_once(folder, cli, 7, 8, 9)
-    assert [each["values"]["id"] for each in failed_rows(cli)] == ["7", "8", "9"]
+    aside = ", quarantine: {max: 60%}, checks: [{expression: id < 20, name: small}]" if "quarantine" in how else ""
+    declare(folder, kind, more=f"key: [id]{aside}")
+    if "pieces" in how:
+        folder.edit("transforms.py", "-> pa.Table", "-> Iterator[pa.RecordBatch]")
+        folder.edit("transforms.py", "return raw", "yield from raw.to_batches(max_chunksize=2)")
+    if how == "two results":
+        folder.edit("lakehouse.yaml", "key: [id]", "key: [id], function: daily, output: daily")
+        more = "partitions: [day], inputs: [raw], function: daily, output: more, columns: {id: int64}"
+        folder.add("lakehouse.yaml", f"  more: {{{more}}}\n")
+        folder.edit("transforms.py", "-> pa.Table", "-> dict[str, pa.Table]")
+        folder.edit("transforms.py", "return raw", "return {'daily': raw, 'more': raw}")
+    at_once(folder, cli, 7, 8, 9, *([30] if aside else ()))
+    found = {each["row"]: each["values"]["id"] for each in failed_rows(cli) if "key `id`" in each["reasons"][0]}
+    assert found == {1: "7", 2: "8", 3: "9"}
     assert rows(cli) == [1, 2, 3, 4, 7, 8, 9]
 
 
@@ -185,9 +210,10 @@ def at_once(folder: ProjectFolder, cli: Cli, *ids: int) -> dict[str, Any]:
     folder.edit(
         "transforms.py",
         "import pyarrow as pa\n",
-        "import pyarrow as pa\nimport threading\n\nboth = threading.Barrier(2)\n",
+        "import pyarrow as pa\nimport threading\n\nboth, met = threading.Barrier(2), []\n",
     )
-    folder.edit("transforms.py", "    if 13", "    if 7 in raw['id'].to_pylist():\n        both.wait(30)\n    if 13")
+    meet = "    if 7 in raw['id'].to_pylist() and len(met) < 2:\n        met.append(7)\n        both.wait(30)\n"
+    folder.edit("transforms.py", "    if 13", f"{meet}    if 13")
     for day in ("2024-01-03", "2024-01-04"):
         put(folder, day, *(ids or (7, 8, 8)))
     done = cli("run", "-o", "json", "--executor", "threads", "--workers", "2", "--warnings-as-errors")

@@ -162,3 +162,25 @@ t:
         folder.declare(tables % ("s", partitions), code)
         assert cli("run", "--force").code == 0
         assert [row["id"] for row in cli("show", "t", "-o", "json").json["rows"]] == [1, 2, 4]
+
+
+def test_rows_of_a_run_that_was_killed_before_it_kept_them(folder: ProjectFolder, cli: Cli) -> None:
+    """Those kept before are of data that are gone: the first rows that the manifest has are shown in their place."""
+    declare(folder)
+    put(folder, "2024-01-01", 1, 10)
+    put(folder, "2024-01-02", 2, 11)
+    run(cli)
+    kept = {path: path.read_bytes() for path in (folder.path / ".lakehouse/failed").iterdir()}
+    put(folder, "2024-01-02", 2, *range(20, 30))
+    run(cli)
+    for path, content in kept.items():
+        path.write_bytes(content)  # as the run left them where it was killed as soon as it had stored the partition
+    found = cli("show", "daily", "--failed", "-o", "json").json
+    values = [(each["partition"]["day"][-1], each["values"]["id"]) for each in found["rows"]]
+    assert values == [("1", "10"), *(("2", str(id_)) for id_ in range(20, 25))]
+    assert (found["count"], found["left_out"]) == (11, 5)
+    for path in kept:
+        path.unlink()  # as in a fresh clone
+    rest = cli("show", "daily", "--failed", "-o", "json").json
+    assert [each["values"]["id"] for each in rest["rows"]] == [id_ for _, id_ in values]
+    assert (rest["count"], rest["left_out"]) == (11, 5)

@@ -76,7 +76,7 @@ def test_keys_of_one_hash_are_compared(last: str, bad: list[int], limit: int, mo
     with closing(Uniqueness(limit)) as found:
         added(found, [pa.array(["a", "b", "c"])], 0, equal_nulls=False)
         added(found, [pa.array([last])], 3, equal_nulls=False)
-        count, first = found.shared(lambda rows: rejected.extend(rows.to_pylist()))
+        count, first = found.shared(lambda rows, _: rejected.extend(rows.to_pylist()))
     assert (count, rejected) == (len(bad), bad)
     assert bad == ([] if first is None else first["row"].to_pylist())
 
