@@ -9,7 +9,8 @@ from lakehouse_cli.errors import Location
 #: Matches, of what a query reads beyond tables, what shows the settings and the catalog of a connection.
 OF_CONNECTION = (
     r"SHOW$|(current_(setting|connection_id|query|query_id|transaction_id)|getvariable|stats|vector_type"
-    r"|duckdb_\w+|pragma_\w+)\(\)$"
+    r"|duckdb_\w+|pragma_\w+|pg_get_\w+|which_secret|(force_)?checkpoint|(en|dis)able_\w+|truncate_duckdb_logs"
+    r"|\w+_external_resource(_type)?)\(\)$"
 )
 #: Functions that run a text, of which nothing is known before.
 OF_TEXTS = ("query()", "json_execute_serialized_sql()")

@@ -33,12 +33,15 @@ _DIFFERENT_EACH_TIME = frozenset(
 _NO_SEED = -1
 # Table functions of their arguments alone.
 _OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
+# Those that read tables by names that they are given, as the first argument or as `source`.
+_BY_NAME = frozenset(("query_table", "histogram", "histogram_values"))
+_LISTS = frozenset(("list_value", "list_pack", "array_value"))
 #: Other functions that reach beyond them.
 REACHING = frozenset(
     (
         *("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"),
         *("current_connection_id", "current_query", "current_query_id", "current_transaction_id"),
-        *("stats", "vector_type"),
+        *("stats", "vector_type", "pg_get_viewdef", "pg_get_constraintdef"),
     )
 )
 # Before the name of a recursive query with USING KEY: all of its rows so far.
@@ -94,12 +97,14 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
     """What is found in a query by its tree."""
     if not statement.is_one and (found := placeholders(text)):
         hint = "put it in parentheses, with its values: `from (pivot … on … in (…) using …)`"
-        before = text[: found[0][1]]
-        place = before.count("\n") + 1, len(before) - before.rfind("\n")
+        place = _place(text[: found[0][1]])
         problem = QueryProblem(f"a statement PIVOT has no params, and this has `${found[0][0]}`", hint, *place)
         return QueryReading(params=statement.params, problem=problem)
     if not statement.is_one or parsed["error"]:
         words = _called(text)
+        for word in words:
+            if word in _BY_NAME and word != "histogram":  # which is an aggregate, too
+                return QueryReading(params=statement.params, problem=_not_by_name(word, 1, 1))
         return QueryReading(
             params=statement.params,
             sensitive=("PIVOT",),
@@ -108,10 +113,13 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
         )
     node = parsed["statements"][0]["node"]
     mentioned: dict[str, Mention] = {}
+    raw = text.encode()
     for name, offset in _tables(node, frozenset()):
-        if name not in mentioned:
-            before = text.encode()[:offset].decode(errors="replace")
-            mentioned[name] = Mention(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        # DESCRIBE and SUMMARIZE have none, which is a number beyond the text.
+        place = _place(raw[:offset].decode(errors="replace")) if offset < len(raw) else (1, 1)
+        if isinstance(name, _Unknown):
+            return QueryReading(params=statement.params, problem=_not_by_name(name.function, *place))
+        mentioned.setdefault(name, Mention(name, *place))
     nodes: list[dict[str, Any]] = []
     _collect(node, nodes)
     called = [(each["function_name"].lower(), each) for each in nodes if each.get("class") in ("FUNCTION", "WINDOW")]
@@ -126,6 +134,16 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
         tuple(dict.fromkeys(_random(nodes, called))),
         outside=tuple(dict.fromkeys(_outside(nodes, called))),
     )
+
+
+def _place(before: str) -> tuple[int, int]:
+    """The line and column, from 1, behind the beginning of a text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _not_by_name(function: str, line: int, column: int) -> QueryProblem:
+    message = f"`{function}()` reads a table of which the name is known only when it runs"
+    return QueryProblem(message, "name the table itself, as in `from orders`", line, column)
 
 
 def _called(text: str) -> list[str]:
@@ -174,7 +192,11 @@ def problem_of(error: Exception, query: str = "") -> QueryProblem:
     return QueryProblem(message, hint, int(number), at if at > 0 else None)
 
 
-def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
+class _Unknown(NamedTuple):
+    function: str  # that reads a table by a name
+
+
+def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str | _Unknown, int]]:
     """Tables that a part of the tree reads, and where, but for the names that WITH gives to queries."""
     if isinstance(node, list):
         for each in node:
@@ -192,15 +214,39 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
     is_named = bool(node.get("schema_name")) or ascii_lower(str(node.get("table_name"))) not in known
     if node.get("type") == "BASE_TABLE" and is_named:
         yield _full_name(node).removeprefix("main."), node.get("query_location") or 0
+    if node.get("type") == "TABLE_FUNCTION":
+        yield from (each for each in _given_names(node["function"]) if ascii_lower(str(each[0])) not in known)
     for key, value in node.items():
         if key != "cte_map" and isinstance(value, (dict, list)):
             yield from _tables(value, known)
 
 
+def _given_names(function: Any) -> Iterator[tuple[str | _Unknown, int]]:
+    """The tables that a function is given by texts, names or lists of these, and where."""
+    name = function["function_name"].lower()
+    if name not in _BY_NAME:
+        return
+    given = function["arguments"]
+    named = [each for each in given if ascii_lower(each["name"]) == "source"]
+    waiting = [each["expression"] for each in named or given[:1]]
+    while waiting:
+        each = waiting.pop(0)
+        if each["type"] == "VALUE_CONSTANT" and each["literal"]["kind"] == "STRING":
+            found: str | _Unknown = each["literal"]["text"].removeprefix("main.")
+        elif each["type"] == "COLUMN_REF":
+            found = ".".join(each["column_names"]).removeprefix("main.")
+        elif each["type"] == "FUNCTION" and each["function_name"].lower() in _LISTS:
+            waiting += [part["expression"] for part in each["arguments"]]
+            continue
+        else:
+            found = _Unknown(name)
+        yield found, each["query_location"]
+
+
 def _sensitive(nodes: Sequence[Any], called: list[tuple[str, Any]], aggregates: frozenset[str]) -> Iterator[str]:
     """What depends on the order of rows, or on how many threads add them up."""
     for name, each in called:
-        if each["class"] == "WINDOW" or (name in aggregates and name not in _ORDERLESS):
+        if each["class"] == "WINDOW" or (name in aggregates and name not in _ORDERLESS) or name == "histogram_values":
             yield name
     for each in nodes:
         kind = each.get("type")
