@@ -123,9 +123,7 @@ class FormatStorage(AssetStorage):
     def _shown(self, table: Table, suffix: str) -> str:
         if table.is_many_units and "{" not in table.path:
             suffix = "/"  # the folder that they are in
-        elif table.path.endswith("/"):
-            suffix = ""
-        return self._under_root(f"{table.path}{suffix}")
+        return self._under_root(f"{table.path}{'' if table.path.endswith('/') else suffix}")
 
     def _shown_manifest(self, table: Table) -> str:
         if table.is_partitioned:
