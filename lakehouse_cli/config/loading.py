@@ -333,7 +333,8 @@ class _Loader:
             if name != spec.environment:
                 with self.reader.problems.of_environment(name):
                     executor = str(each.execution.get("executor", "threads"))
-                    yield self.with_tables(replace(spec, executor=executor), name)
+                    place = spec.execution_location or each.location
+                    yield self.with_tables(replace(spec, executor=executor, execution_location=place), name)
 
     def tests(self) -> dict[str, tuple[TransformTest, ...]]:
         """The tests that were read, by table."""
