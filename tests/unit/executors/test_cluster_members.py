@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse_cli.executors.base import Ask, WithdrawnError
-from lakehouse_cli.executors.clusters import executor, sending
+from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerKilledError
+from lakehouse_cli.executors.clusters import executor, members, sending
 from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
@@ -86,3 +86,46 @@ def test_files_of_a_bundle_are_not_written_to(tmp_path: Path) -> None:
         "bundle/files/code.py": "0o444",
         "bundle/files/rates/one.txt": "0o444",
     }
+
+
+def test_worker_that_is_silent_from_the_start_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others compute meanwhile."""
+    looks: list[int] = []
+
+    class OnSilent(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def workers(self) -> dict[str, Slots]:
+                looks.append(1)
+                return {"one": Slots(1, silent_s=-1.0), "two": Slots(1, silent_s=-1.0)}
+
+            def greet(self, worker: str, *given: Any) -> None:
+                if worker == "two":
+                    super().greet(worker, *given)
+
+    monkeypatch.setattr(members, "_SILENT_S", 0.0)
+    with OnSilent() as made:
+        assert outcome(made.submit(double, 1)) == 2
+        seen = len(looks)
+        assert await_that(lambda: len(looks) > seen + 2)
+    assert capsys.readouterr().err == "note: one does not answer, and is given nothing until it does\n"
+
+
+def test_worker_that_lacked_memory_as_it_was_greeted_is_greeted_again() -> None:
+    """What was killed for want of it may have it soon."""
+    greeted: list[str] = []
+
+    class OnFull(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def greet(self, worker: str, key: str, *given: Any) -> None:
+                greeted.append(worker)
+                if greeted.count(worker) > 1:
+                    super().greet(worker, key, *given)
+                else:
+                    error = WorkerKilledError("was out of memory")
+                    threading.Thread(target=self.on_answer, args=(key, None, error), daemon=True).start()
+
+    with OnFull() as made:
+        assert outcome(made.submit(double, 1)) == 2
+    assert all(greeted.count(worker) == 2 for worker in greeted)
