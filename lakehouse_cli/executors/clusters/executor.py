@@ -304,8 +304,12 @@ class ClusterExecutor(Executor):
         with self._lock:
             for name in silent:
                 had = [piece for call in self._calls.values() if call.worker == name for piece in call.pieces.values()]
-                waits = f"; {waiting(had[0], len(had))} for it: wake it, or end it, and that is a failed attempt"
-                self._members.doubt(name, is_silent=True, waiting=waits if had else "")
+                what = (
+                    f"; {waiting(had[0], len(had))} for it: wake it, or end it, and that is a failed attempt"
+                    if had
+                    else ""
+                )
+                self._members.doubt(name, is_silent=True, waiting=what)
         self._look_at_what_waits()
 
     def _look_at_what_waits(self) -> None:

@@ -112,6 +112,32 @@ def test_worker_that_is_silent_from_the_start_is_said_once(
     assert capsys.readouterr().err == "note: one does not answer, and is given nothing until it does\n"
 
 
+def test_worker_without_work_that_falls_silent_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cluster is looked at as before."""
+    looks: list[int] = []
+
+    class OnSilent(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            silent_s = -1.0
+
+            def workers(self) -> dict[str, Slots]:
+                looks.append(1)
+                return {"one": Slots(1, silent_s=self.silent_s), "two": Slots(1, silent_s=-1.0)}
+
+            def greet(self, worker: str, *given: Any) -> None:
+                if self.silent_s < 0:
+                    super().greet(worker, *given)
+
+    monkeypatch.setattr(members, "_SILENT_S", 0.0)
+    with OnSilent():
+        OnSilent.engine.silent_s = 1.0
+        seen = len(looks)
+        assert await_that(lambda: len(looks) > seen + 3)
+    assert capsys.readouterr().err == "note: one does not answer, and is given nothing until it does\n"
+
+
 def test_worker_that_lacked_memory_as_it_was_greeted_is_greeted_again() -> None:
     """What was killed for want of it may have it soon."""
     greeted: list[str] = []
