@@ -373,5 +373,7 @@ def _nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
         hint = "look at their logs; they may be busy with work of others"
         return ClusterError(f"no worker of {cluster} answers", hint=hint)
     whys = "; ".join(f"{', '.join(names)}: it {why}" for why, names in by_why.items())
-    hint = "give the workers what this machine has: the same packages, and the variables that the project names"
+    hint = (
+        "give the workers what this machine has: the same Python and packages, and the variables that the project names"
+    )
     return ClusterError(f"no worker of {cluster} fits this project: {whys}", hint=hint)
