@@ -30,6 +30,9 @@ _SOON_S = 0.1
 _SILENT_S = 15.0
 # Seconds for which others are waited for after a first worker, one that is there and may have to load, one that comes.
 _SETTLING_S, _GREETING_S, _NONE_S = 1.0, 30.0, 10.0
+# Seconds after which a worker that lacked memory as it was greeted is greeted again: at first, and at most, each time
+# twice as many.
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 8.0
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +48,13 @@ class Member:
     heard: float = field(default_factory=time.monotonic)
     is_told: bool = False  # that it does not answer
     ahead: float = 0.0
+    pause: float = 0.0
+    rests_until: float = -inf
+
+    def rest(self) -> None:
+        """Let it not be greeted for a while, each time for longer."""
+        self.pause = min(2 * self.pause or _FIRST_PAUSE_S, _LAST_PAUSE_S)
+        self.rests_until = time.monotonic() + self.pause
 
     def compare_clocks(self, name: str, there: float) -> None:
         """Take note of what its clock said when it was greeted; one that is far off is said."""
@@ -198,6 +208,7 @@ class Members:
         if worker is not None:
             if found.kind == "killed":  # for want of memory, which it may have soon
                 worker.state, worker.why = "new", found.text
+                worker.rest()
             elif found.kind != "ready":
                 self._refuse(name, worker, found.text)
             elif kind == "greet":
@@ -205,7 +216,7 @@ class Members:
                 worker.compare_clocks(name, found.seconds)
                 self._send_bundle(name, worker)
             else:
-                worker.state = "ready"
+                worker.state, worker.pause = "ready", 0.0
             worker.heard, worker.is_told = time.monotonic(), False
             self._note_room(name, worker)
         self._changed.notify_all()
@@ -277,7 +288,7 @@ class Members:
                     self._note_room(name, worker)
             since = time.monotonic() - _SILENT_S
             for name, worker in self.workers.items():
-                if worker.state == "new":
+                if worker.state == "new" and time.monotonic() >= worker.rests_until:
                     self._greet(name, worker)
                 elif worker.state == "greeted" and worker.heard < since and not worker.is_told:
                     _say_silent(name, worker)
@@ -373,6 +384,9 @@ def _nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
         hint = "look at their logs; they may be busy with work of others"
         return ClusterError(f"no worker of {cluster} answers", hint=hint)
     whys = "; ".join(f"{', '.join(names)}: it {why}" for why, names in by_why.items())
+    if all(each.state == "new" for each in workers.values()):  # for want of memory
+        hint = "run again when they have memory, or give them more"
+        return ClusterError(f"no worker of {cluster} answers: {whys}", hint=hint)
     hint = (
         "give the workers what this machine has: the same Python and packages, and the variables that the project names"
     )

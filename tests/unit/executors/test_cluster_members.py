@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerKilledError
 from lakehouse_cli.executors.clusters import executor, members, sending
 from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
 from lakehouse_cli.executors.clusters.engine import Slots
+from lakehouse_cli.executors.clusters.messages import Answer
 from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
 from tests.clusters.here import Here, HereExecutor
 
@@ -155,3 +157,36 @@ def test_worker_that_lacked_memory_as_it_was_greeted_is_greeted_again() -> None:
     with OnFull() as made:
         assert outcome(made.submit(double, 1)) == 2
     assert all(greeted.count(worker) == 2 for worker in greeted)
+
+
+def test_worker_that_goes_on_lacking_memory_is_greeted_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to some seconds between two times, and at once again when it has been ready."""
+    now, greeted = [0.0], [0.0]
+
+    class OnClock:
+        @staticmethod
+        def monotonic() -> float:
+            return now[0]
+
+        time = monotonic
+
+    class OnFull(Here):
+        def workers(self) -> dict[str, Slots]:
+            return {"one": Slots(1)}
+
+        def greet(self, worker: str, *given: Any) -> None:
+            greeted.append(now[0])
+
+    monkeypatch.setattr(members, "time", OnClock)
+    bundle, lock = Bundle.of(None), threading.RLock()
+    found = members.Members(OnFull({}, print, print), bundle, lock, "run")
+    while now[0] < 35:
+        found.look()
+        if found.workers["one"].state == "greeted":
+            with lock:
+                found.welcome("one", "greet", Answer("killed", text="was out of memory"))
+        now[0] += 0.125
+    assert [after - before for before, after in pairwise(greeted)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    with lock:
+        found.welcome("one", "take", Answer("ready"))
+    assert found.workers["one"].pause == 0
