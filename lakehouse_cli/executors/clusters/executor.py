@@ -112,6 +112,12 @@ class ClusterExecutor(Executor):
     def workers(self, number: int) -> None:
         """The base class sets what is known before the cluster is."""
 
+    def memory_of(self, worker: str) -> float:
+        """Of those that are there."""
+        with self._lock:
+            found = [each.slots.resources for name, each in self._members.workers.items() if shown(name) == worker]
+        return max((each.get("memory", 0.0) for each in found), default=0.0)
+
     @property
     def per_machine(self) -> int:
         """As many as the workers of one machine do at once."""
