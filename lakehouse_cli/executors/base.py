@@ -97,6 +97,11 @@ class Executor(ABC):
                 `WorkerTimeoutError`.
         """
 
+    def memory_of(self, worker: str) -> float:
+        """The bytes of memory that a worker of a cluster has, as far as it is known; else 0."""
+        del worker
+        return 0.0
+
     def withdraw(self) -> Collection[str]:
         """Begin nothing more, and let what is under way end; the rest fails with `WithdrawnError`, soon.
 

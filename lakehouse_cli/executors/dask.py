@@ -268,7 +268,7 @@ def part_at_worker(bundle: str, part: Part, topic: str, *values: bytes) -> bytes
     """Compute a part at a worker of Dask's; that it has begun is said first."""
     task = _TaskAtWorker(topic)
     task.say(BEGUN, task.address)
-    return compute_part(bundle, part, values, task.folder, task.say, task.is_wanted)
+    return compute_part(bundle, part, values, task.folder, task.address, task.say, task.is_wanted)
 
 
 class _TaskAtWorker:

@@ -268,6 +268,9 @@ class Attempts:
             return
         self._grown[job.table.name] += _lacked_memory(error)
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
+        if self._executor.is_cluster and isinstance(error, WorkerKilledError):
+            worker = self._workers_of.get(job.table.name, "")
+            failure = _killed(job.table, error, worker, self._executor.memory_of(worker))
         if self._executor.is_cluster and isinstance(failure, TransformError):
             _say_what_was_not_sent(failure, job.table, self._place.folder)
         if isinstance(failure, _FINAL) or self.begun(job.table.name) > job.table.retries:
@@ -353,6 +356,43 @@ def post_reading(
 ) -> None:
     """Emit in the thread of the loop how far the reading of a source is; called in any thread."""
     callbacks.post(partial(emit, TableReading(table, source, files, total)))
+
+
+def _killed(table: Table, error: WorkerKilledError, worker: str, has: float) -> TransformError:
+    """What is said where the system killed the process of a table at a worker, as for want of memory.
+
+    Args:
+        table: The table.
+        error: Says of what it died.
+        worker: Where.
+        has: Bytes of memory that this worker has, as far as it is known; else 0.
+    """
+    sizes = table.resources.get("memory", ())
+    more = 2**30
+    while more <= max(has, *sizes, 0.0):
+        more *= 2
+    asked = ", ".join(map(_size, (*sizes, more)))
+    others = (f", {name}: {amounts[0]:g}" for name, amounts in table.resources.items() if name != "memory")
+    write = f"`resources: {{memory: {f'[{asked}]' if sizes else asked}{''.join(others)}}}`"
+    if sizes:
+        write += f" and `retries: {max(table.retries, len(sizes))}`"
+    at = f" at {worker}" if worker else ""
+    than = f", which has {_size(has)}" if has else ""
+    hint = f"have a worker with more memory than{at.replace(' at', '') or ' this one'}{than}, and write {write}"
+    return TransformError(
+        f"the process that computed `{table.name}`{at} {error}", hint=f"{hint}; the other tables went on"
+    )
+
+
+def _size(size: float) -> str:
+    """A size as project files may say it.
+
+    >>> _size(2.0**31), _size(200e6), _size(1000.0 * 2**20)
+    ('2GiB', '200MB', '1000MiB')
+    """
+    units = {"GiB": 2**30, "MiB": 2**20, "MB": 10**6, "B": 1}
+    unit = next((unit for unit, amount in units.items() if size % amount == 0), "B")
+    return f"{size / units[unit]:.0f}{unit}"
 
 
 def _failure(table: Table, raised: BaseException) -> LakehouseError:

@@ -7,13 +7,14 @@ import pickle
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli import registry
-from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError
 from lakehouse_cli.executors.clusters import worker
 from lakehouse_cli.executors.clusters.differences import python_version
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Slots
@@ -147,6 +148,45 @@ def test_worker_that_dies_when_it_has_stored_a_table(cli: Cli, on: Callable[[typ
     assert ran.statuses == {"numbers": "materialized"}, ran.err
     assert notes.read_text() == "computed\n"
     assert cli("show", "numbers").code == 0
+
+
+class Small(Here):
+    """A worker ends each process for want of memory; there may be another."""
+
+    sizes: ClassVar = {"one": 2.0**30}
+
+    def workers(self) -> Mapping[str, Slots]:
+        return {name: Slots(1, {"memory": size}) for name, size in self.sizes.items()}
+
+    def _answer(self, worker: str, key: str, message: bytes, is_work: bool) -> None:
+        if worker == "one" and is_work:
+            self.on_answer(key, None, WorkerKilledError("was ended by the system, which was out of memory"))
+        else:
+            super()._answer(worker, key, message, is_work)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("", "`resources: {memory: 2GiB}`"), ("200MB", "`resources: {memory: [200MB, 2GiB]}` and `retries: 1`")],
+)
+def test_hint_for_a_table_that_lacked_memory(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path, asked: str, told: str
+) -> None:
+    """It names the worker, and works when it is followed."""
+    on(Small)
+    if asked:
+        folder.edit("lakehouse.yaml", "{columns:", f"{{resources: {{memory: {asked}}}, columns:")
+    ran = cli("run")
+    assert ran.code == 1, ran.out
+    assert "`numbers` at one was ended by the system, which was out of memory" in ran.err, ran.err
+    has = "have a worker with more memory than one, which has 1GiB, and write"
+    assert f"next: {has} {told}; the other tables went on" in ran.err, ran.err
+    folder.edit("lakehouse.yaml", f"resources: {{memory: {asked}}}, ", "") if asked else None
+    said = ", ".join(told.split("`")[1::2])
+    folder.edit("lakehouse.yaml", "{columns:", f"{{retry_delay: 0.01, {said}, columns:")
+    on(type("Large", (Small,), {"sizes": {"one": 2.0**30, "two": 2.0**32}}))
+    assert cli("run", "-o", "json").statuses == {"numbers": "materialized"}
+    assert notes.read_text() == "computed\n"
 
 
 def test_worker_that_dies_before_the_data_are_there(

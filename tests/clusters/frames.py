@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,7 +209,8 @@ def test_partition_that_fails(steps: ProjectFolder, cli: Cli, cluster: Cluster, 
     await_that(lambda: not left(cluster))
     steps.edit("transforms.py", "assert part.n.iloc[0] != 4, 'is four'", "os.kill(os.getpid(), signal.SIGKILL)")
     ran = cli("run", "-o", "json")
-    assert "the process of a partition was killed by SIGKILL" in ran.json["tables"][0]["error"]["message"]
+    message = ran.json["tables"][0]["error"]["message"]
+    assert re.search(r"the process of a partition at tcp://127.0.0.1:\d+ was killed by SIGKILL", message), message
     await_that(lambda: not left(cluster))
     assert len(cluster.workers) == 3
     assert all(process.poll() is None for process in cluster.workers.values())

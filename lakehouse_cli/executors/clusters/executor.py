@@ -112,6 +112,12 @@ class ClusterExecutor(Executor):
     def workers(self, number: int) -> None:
         """The base class sets what is known before the cluster is."""
 
+    def memory_of(self, worker: str) -> float:
+        """Of those that are there."""
+        with self._lock:
+            found = [each.slots.resources for name, each in self._members.workers.items() if shown(name) == worker]
+        return max((each.get("memory", 0.0) for each in found), default=0.0)
+
     @property
     def per_machine(self) -> int:
         """As many as the workers of one machine do at once."""
@@ -304,8 +310,12 @@ class ClusterExecutor(Executor):
         with self._lock:
             for name in silent:
                 had = [piece for call in self._calls.values() if call.worker == name for piece in call.pieces.values()]
-                waits = f"; {waiting(had[0], len(had))} for it: wake it, or end it, and that is a failed attempt"
-                self._members.doubt(name, is_silent=True, waiting=waits if had else "")
+                what = (
+                    f"; {waiting(had[0], len(had))} for it: wake it, or end it, and that is a failed attempt"
+                    if had
+                    else ""
+                )
+                self._members.doubt(name, is_silent=True, waiting=what)
         self._look_at_what_waits()
 
     def _look_at_what_waits(self) -> None:

@@ -30,6 +30,9 @@ _SOON_S = 0.1
 _SILENT_S = 15.0
 # Seconds for which others are waited for after a first worker, one that is there and may have to load, one that comes.
 _SETTLING_S, _GREETING_S, _NONE_S = 1.0, 30.0, 10.0
+# Seconds after which a worker that lacked memory as it was greeted is greeted again: at first, and at most, each time
+# twice as many.
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 8.0
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +46,15 @@ class Member:
     taken: dict[str, float] = field(default_factory=dict)
     greeted: float = field(default_factory=time.time)
     heard: float = field(default_factory=time.monotonic)
+    is_told: bool = False  # that it does not answer
     ahead: float = 0.0
+    pause: float = 0.0
+    rests_until: float = -inf
+
+    def rest(self) -> None:
+        """Let it not be greeted for a while, each time for longer."""
+        self.pause = min(2 * self.pause or _FIRST_PAUSE_S, _LAST_PAUSE_S)
+        self.rests_until = time.monotonic() + self.pause
 
     def compare_clocks(self, name: str, there: float) -> None:
         """Take note of what its clock said when it was greeted; one that is far off is said."""
@@ -156,7 +167,7 @@ class Members:
         worker.state = "doubted"
         self._note_room(name, worker)
         if is_silent:
-            say_here("stderr", f"note: {shown(name)} does not answer, and is given nothing until it does{waiting}")
+            _say_silent(name, worker, waiting)
             self._greet(name, worker)
 
     def lacking(self, asked: Mapping[str, float]) -> str:
@@ -195,14 +206,18 @@ class Members:
         """Take what a worker answers that was greeted, or given the bundle."""
         worker = self.workers.get(name)
         if worker is not None:
-            if found.kind != "ready":
+            if found.kind == "killed":  # for want of memory, which it may have soon
+                worker.state, worker.why = "new", found.text
+                worker.rest()
+            elif found.kind != "ready":
                 self._refuse(name, worker, found.text)
             elif kind == "greet":
+                worker.why = ""
                 worker.compare_clocks(name, found.seconds)
                 self._send_bundle(name, worker)
             else:
-                worker.state = "ready"
-            worker.heard = time.monotonic()
+                worker.state, worker.pause = "ready", 0.0
+            worker.heard, worker.is_told = time.monotonic(), False
             self._note_room(name, worker)
         self._changed.notify_all()
 
@@ -262,7 +277,6 @@ class Members:
             for name in came:
                 worker = self.workers[name] = Member(found[name])
                 self.slots += worker.slots.count
-                self._greet(name, worker)
             for name in [name for name in self.workers if name not in found]:
                 worker = self.workers.pop(name)
                 self._free.pop(name, None)
@@ -272,9 +286,14 @@ class Members:
                 if name in found and worker.state == "doubted":
                     worker.state = "ready"
                     self._note_room(name, worker)
+            since = time.monotonic() - _SILENT_S
+            for name, worker in self.workers.items():
+                if worker.state == "new" and time.monotonic() >= worker.rests_until:
+                    self._greet(name, worker)
+                elif worker.state == "greeted" and worker.heard < since and not worker.is_told:
+                    _say_silent(name, worker)
             self.shares = _most_on_one_machine(self.workers)
             self._changed.notify_all()
-            since = time.monotonic() - _SILENT_S
             silent = [name for name in found if found[name].silent_s >= _SILENT_S and self.workers[name].heard < since]
         return gone, silent
 
@@ -341,6 +360,12 @@ def _amount(name: str, amount: float) -> str:
     return f"{_size(name, amount)} of {name if name == 'memory' else f'`{name}`'}"
 
 
+def _say_silent(name: str, worker: Member, waiting: str = "") -> None:
+    """Say that a worker does not answer."""
+    worker.is_told = True
+    say_here("stderr", f"note: {shown(name)} does not answer, and is given nothing until it does{waiting}")
+
+
 def _say_unfit(name: str, worker: Member) -> None:
     """Say why a worker is given nothing."""
     say_here("stderr", f"note: {shown(name)} is given nothing: it {worker.why}")
@@ -353,11 +378,16 @@ def _nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
         return ClusterError(f"{cluster} has no workers", hint="start some, then run again")
     by_why: dict[str, list[str]] = {}
     for name, each in workers.items():
-        if each.state == "unfit":
+        if each.why:
             by_why.setdefault(each.why, []).append(shown(name))
     if not by_why:
         hint = "look at their logs; they may be busy with work of others"
         return ClusterError(f"no worker of {cluster} answers", hint=hint)
     whys = "; ".join(f"{', '.join(names)}: it {why}" for why, names in by_why.items())
-    hint = "give the workers what this machine has: the same packages, and the variables that the project names"
+    if all(each.state == "new" for each in workers.values()):  # for want of memory
+        hint = "run again when they have memory, or give them more"
+        return ClusterError(f"no worker of {cluster} answers: {whys}", hint=hint)
+    hint = (
+        "give the workers what this machine has: the same Python and packages, and the variables that the project names"
+    )
     return ClusterError(f"no worker of {cluster} fits this project: {whys}", hint=hint)

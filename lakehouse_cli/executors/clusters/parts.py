@@ -22,7 +22,7 @@ from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import FILES, mask_of_bundle
 from lakehouse_cli.executors.clusters.messages import packed, raise_unprepared, unpacked
-from lakehouse_cli.executors.clusters.worker import cause_of_death, end, folder_of, oom_kills, processes
+from lakehouse_cli.executors.clusters.worker import OUT_OF_MEMORY, cause_of_death, end, folder_of, oom_kills, processes
 from lakehouse_cli.executors.worker import portable
 from lakehouse_cli.text.causes import system_reason
 
@@ -118,6 +118,7 @@ def compute_part(
     part: Part,
     values: tuple[bytes, ...],
     folder: str,
+    address: str,
     say: Callable[[str, Any], None],
     is_wanted: Callable[[], bool],
 ) -> bytes:
@@ -128,6 +129,7 @@ def compute_part(
         part: The part.
         values: Of its keys.
         folder: As of `worker.answer`.
+        address: Names the worker.
         say: As of `worker.answer`; takes what is printed alone.
         is_wanted: As of `worker.answer`.
 
@@ -155,8 +157,11 @@ def compute_part(
         raise _failed(TransformError("a partition is not asked for any more")) from None
     except WorkerDiedError as error:
         end(process)
+        why = cause_of_death(error, kills)
         hint = "look for what ends processes in the transform, or what is out of memory"
-        raise _failed(TransformError(f"the process of a partition {cause_of_death(error, kills)}", hint=hint)) from None
+        if why == OUT_OF_MEMORY:
+            hint = "make smaller partitions of it (`repartition`), or have workers with fewer threads or more memory"
+        raise _failed(TransformError(f"the process of a partition at {address} {why}", hint=hint)) from None
     processes.put_back(place, process)
     if is_error:
         raise PartError(content)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakehouse_cli.executors.base import Ask, WithdrawnError
-from lakehouse_cli.executors.clusters import executor, sending
+from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerKilledError
+from lakehouse_cli.executors.clusters import executor, members, sending
 from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
 from lakehouse_cli.executors.clusters.engine import Slots
+from lakehouse_cli.executors.clusters.messages import Answer
 from lakehouse_cli.testing.executors import PATIENCE, await_that, double, outcome
 from tests.clusters.here import Here, HereExecutor
 
@@ -86,3 +88,105 @@ def test_files_of_a_bundle_are_not_written_to(tmp_path: Path) -> None:
         "bundle/files/code.py": "0o444",
         "bundle/files/rates/one.txt": "0o444",
     }
+
+
+def test_worker_that_is_silent_from_the_start_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others compute meanwhile."""
+    looks: list[int] = []
+
+    class OnSilent(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def workers(self) -> dict[str, Slots]:
+                looks.append(1)
+                return {"one": Slots(1, silent_s=-1.0), "two": Slots(1, silent_s=-1.0)}
+
+            def greet(self, worker: str, *given: Any) -> None:
+                if worker == "two":
+                    super().greet(worker, *given)
+
+    monkeypatch.setattr(members, "_SILENT_S", 0.0)
+    with OnSilent() as made:
+        assert outcome(made.submit(double, 1)) == 2
+        seen = len(looks)
+        assert await_that(lambda: len(looks) > seen + 2)
+    assert capsys.readouterr().err == "note: one does not answer, and is given nothing until it does\n"
+
+
+def test_worker_without_work_that_falls_silent_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cluster is looked at as before."""
+    looks: list[int] = []
+
+    class OnSilent(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            silent_s = -1.0
+
+            def workers(self) -> dict[str, Slots]:
+                looks.append(1)
+                return {"one": Slots(1, silent_s=self.silent_s), "two": Slots(1, silent_s=-1.0)}
+
+            def greet(self, worker: str, *given: Any) -> None:
+                if self.silent_s < 0:
+                    super().greet(worker, *given)
+
+    monkeypatch.setattr(members, "_SILENT_S", 0.0)
+    with OnSilent():
+        OnSilent.engine.silent_s = 1.0
+        seen = len(looks)
+        assert await_that(lambda: len(looks) > seen + 3)
+    assert capsys.readouterr().err == "note: one does not answer, and is given nothing until it does\n"
+
+
+def test_worker_that_lacked_memory_as_it_was_greeted_is_greeted_again() -> None:
+    """What was killed for want of it may have it soon."""
+    greeted: list[str] = []
+
+    class OnFull(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def greet(self, worker: str, key: str, *given: Any) -> None:
+                greeted.append(worker)
+                if greeted.count(worker) > 1:
+                    super().greet(worker, key, *given)
+                else:
+                    error = WorkerKilledError("was out of memory")
+                    threading.Thread(target=self.on_answer, args=(key, None, error), daemon=True).start()
+
+    with OnFull() as made:
+        assert outcome(made.submit(double, 1)) == 2
+    assert all(greeted.count(worker) == 2 for worker in greeted)
+
+
+def test_worker_that_goes_on_lacking_memory_is_greeted_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to some seconds between two times, and at once again when it has been ready."""
+    now, greeted = [0.0], [0.0]
+
+    class OnClock:
+        @staticmethod
+        def monotonic() -> float:
+            return now[0]
+
+        time = monotonic
+
+    class OnFull(Here):
+        def workers(self) -> dict[str, Slots]:
+            return {"one": Slots(1)}
+
+        def greet(self, worker: str, *given: Any) -> None:
+            greeted.append(now[0])
+
+    monkeypatch.setattr(members, "time", OnClock)
+    bundle, lock = Bundle.of(None), threading.RLock()
+    found = members.Members(OnFull({}, print, print), bundle, lock, "run")
+    while now[0] < 35:
+        found.look()
+        if found.workers["one"].state == "greeted":
+            with lock:
+                found.welcome("one", "greet", Answer("killed", text="was out of memory"))
+        now[0] += 0.125
+    assert [after - before for before, after in pairwise(greeted)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    with lock:
+        found.welcome("one", "take", Answer("ready"))
+    assert found.workers["one"].pause == 0
