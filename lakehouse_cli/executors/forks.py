@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 #: What ends a process without a word, or makes another program of it.
@@ -35,28 +35,24 @@ _kept = _Kept()
 UNFORKABLE = {"deltalake", "grpc", "obstore", "polars"}
 
 
-@contextmanager
-def forks_end_here() -> Iterator[None]:
+class forks_end_here:  # noqa: N801  # used as a function is; a class, as it is entered for every call
     """End each process that is forked within and reaches the end of the block, be it by an exception; keep this one.
 
     It ends with the exit code that a program would have had which did what it did: 0 where it returned, that of its
     `sys.exit`, else 1.
     """
-    process = os.getpid()
-    code = 1
-    keep_process()
-    try:
-        yield
-        code = 0
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-        raise
-    finally:
-        if os.getpid() != process:
+
+    def __enter__(self) -> None:
+        self._process = os.getpid()
+        keep_process()
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if os.getpid() != self._process:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(Exception):  # closed, or of the user's
                     stream.flush()
-            end_process(code & 0xFF)
+            code = error.code if isinstance(error, SystemExit) else error
+            end_process((code if isinstance(code, int) else int(code is not None)) & 0xFF)
         _let_go()
 
 

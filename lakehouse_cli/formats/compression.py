@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -152,12 +152,14 @@ def _gunzipped(packed: _Continued) -> Iterator[bytes]:
         raise EOFError("it ends early")
 
 
-@contextmanager
-def compressed(sink: Sink, compression: str | None) -> Iterator[Any]:
+def compressed(sink: Sink, compression: str | None) -> AbstractContextManager[Any]:
     """Put a compressor in front of a sink, none for ``none`` and None; the same data always give the same bytes."""
-    if compression in ("none", None):
-        yield sink
-    elif compression == "gzip":
+    return nullcontext(sink) if compression in ("none", None) else _compressed(sink, compression)
+
+
+@contextmanager
+def _compressed(sink: Sink, compression: str | None) -> Iterator[Any]:
+    if compression == "gzip":
         packing = _Gzip(sink)
         yield packing
         packing.finish()

@@ -56,8 +56,9 @@ def enforced_result(
             return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns, others=job.keys)
-        with _dimensions(job) as check_dimensions:
-            check_dimensions(enforced.table)
+        if job.periods:
+            with _dimensions(job) as check_dimensions:
+                check_dimensions(enforced.table)
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)

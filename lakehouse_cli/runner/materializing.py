@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -184,14 +184,9 @@ def publish(
     return Outcome(manifest, data, enforced.dropped, handed_over, checks=manifest.checks)
 
 
-@contextmanager
-def closed_at_the_end(result: _Result) -> Iterator[_Result]:
+def closed_at_the_end(result: _Result) -> AbstractContextManager[_Result]:
     """Close pieces that were not all asked for: what an engine spilled for them goes."""
-    try:
-        yield result
-    finally:
-        if isinstance(result, (Generator, Unordered)):
-            result.close()
+    return closing(result) if isinstance(result, (Generator, Unordered)) else nullcontext(result)
 
 
 def _publish_pieces(

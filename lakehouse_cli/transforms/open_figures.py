@@ -6,7 +6,6 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping, Sequence, ValuesView
-from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -26,18 +25,19 @@ class _Call(threading.local):
 _call = _Call()
 
 
-@contextmanager
-def figures_of_one_call() -> Iterator[None]:
+class figures_of_one_call:  # noqa: N801  # used as a function is; a class, as it is entered for every call
     """Begin a call in this thread without open figures, and close those that it leaves open; others stay open."""
-    _tell_calls_apart()
-    before = _call.figures
-    _call.figures = OrderedDict()
-    try:
-        yield
-    finally:
-        if _call.figures:
-            sys.modules[_REGISTRY].Gcf.destroy_all()
-        _call.figures = before
+
+    def __enter__(self) -> None:
+        _tell_calls_apart()
+        self._before, _call.figures = _call.figures, OrderedDict()
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if _call.figures:
+                sys.modules[_REGISTRY].Gcf.destroy_all()
+        finally:
+            _call.figures = self._before
 
 
 def _tell_calls_apart() -> None:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from heapq import merge
 from itertools import chain, groupby, islice, zip_longest
@@ -41,8 +41,7 @@ PublishedRows = dict[str, FailedRows]
 _KEEPING: ContextVar[tuple[Callable[[], Path], Hide, PublishedRows] | None] = ContextVar("_KEEPING", default=None)
 
 
-@contextmanager
-def keeping_rows(prefix: Callable[[], Path] | None, hide: Hide) -> Iterator[PublishedRows]:
+class keeping_rows:  # noqa: N801  # used as a function is; a class, as it is entered for every table
     """Have all rows that break a contract meanwhile be kept.
 
     Those of tables that are published all the same are in what it gives, until the caller takes them out.
@@ -51,13 +50,18 @@ def keeping_rows(prefix: Callable[[], Path] | None, hide: Hide) -> Iterator[Publ
         prefix: Gives what the paths of files begin with, asked once there are rows; None for nowhere.
         hide: Takes secrets out of a text, before it is written.
     """
-    published: PublishedRows = {}
-    token = _KEEPING.set(None if prefix is None else (prefix, hide, published))
-    try:
-        yield published
-    finally:
-        _KEEPING.reset(token)
-        for each in published.values():
+
+    def __init__(self, prefix: Callable[[], Path] | None, hide: Hide) -> None:
+        self._published: PublishedRows = {}
+        self._keeping = None if prefix is None else (prefix, hide, self._published)
+
+    def __enter__(self) -> PublishedRows:
+        self._token = _KEEPING.set(self._keeping)
+        return self._published
+
+    def __exit__(self, *_: object) -> None:
+        _KEEPING.reset(self._token)
+        for each in self._published.values():
             remove(each)
 
 

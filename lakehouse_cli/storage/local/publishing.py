@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import BinaryIO
+from typing import Any
+
+from msgspec import Struct
 
 from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.runs.local_state import hold, let_go
@@ -27,8 +28,8 @@ ASIDE_SUFFIX = ".lakehouse-tmp"
 _SYNCS = 8
 # How many are open for it.
 _OPEN = 64
-# Of no more bytes of a file a system is told that nobody needs them, which has it write those that it has not, and
-# forget the others. macOS has no such call.
+# Up to so many bytes are given to the system at once. Of no more of a file it is told that nobody needs them, which
+# has it write those that it has not, and forget the others. macOS has no such call.
 _SMALL = 1 << 16
 _begin_writing = getattr(os, "posix_fadvise", None)
 # What a disk says that has not taken what was written.
@@ -36,15 +37,41 @@ _NOT_TAKEN = frozenset((errno.EIO, errno.ENOSPC, errno.EDQUOT))
 _counter = itertools.count()
 
 
+class _Buffered:
+    """A file that is open for writing, to which what is small goes together."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._waiting = bytearray()
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data)
+        if len(self._waiting) + view.nbytes > _SMALL:
+            self.flush()
+        if view.nbytes > _SMALL:
+            self._write(view.cast("B"))
+        else:
+            self._waiting += view
+        return view.nbytes
+
+    def flush(self) -> None:
+        waiting, self._waiting = self._waiting, bytearray()
+        self._write(memoryview(waiting))
+
+    def _write(self, view: memoryview) -> None:
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
+
 class HashingFile(HashingSink):
     """The same in front of a file.
 
     Attributes:
         modified_ns: When the file was last written, nanoseconds since 1970; 0 before `settle`.
-        status: Of the file once it was put in place; None before.
+        status: Of the file once it was put in place, where it was settled; None before, and else.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: _Buffered) -> None:
         super().__init__(file)
         self._file = file
         self.modified_ns = 0
@@ -57,13 +84,10 @@ class HashingFile(HashingSink):
     def settle(self) -> None:
         """See when the file was last written; nothing more is."""
         self.flush()
-        self.modified_ns = os.fstat(self._file.fileno()).st_mtime_ns
+        self.modified_ns = os.fstat(self._file.descriptor).st_mtime_ns
 
 
-@contextmanager
-def replacing(
-    folder: Folder, name: str, *, mode: int | None, durable: bool = True, together: ExitStack | None = None
-) -> Iterator[HashingFile]:
+class replacing:  # noqa: N801  # used as a function is; a class, as it is entered for every file that is written
     """Write a file aside; put it in its place when the block ends without an exception.
 
     Args:
@@ -77,32 +101,47 @@ def replacing(
     Raises:
         OSError: The file cannot be written; what has its name is as it was.
     """
-    within = folder.descriptor
-    with undisturbed():
-        aside, descriptor = _create_aside(folder, name)
-        forget = undo_at_exit(partial(os.unlink, aside, dir_fd=within))
-    try:
-        # `open` would ask the system whether it is a terminal, and where it stands.
-        with io.BufferedWriter(io.FileIO(descriptor, "wb", closefd=False)) as file:
-            sink = HashingFile(file)
-            yield sink
-            file.flush()
-            if mode is not None:
-                os.fchmod(descriptor, mode & 0o7777)
-            if durable:
-                os.fsync(descriptor)
-        if together is not None:
-            together.enter_context(undisturbed())
-        with undisturbed(), naming(folder.path):
-            os.replace(aside, name, src_dir_fd=within, dst_dir_fd=within)
-        sink.status = os.fstat(descriptor)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(aside, dir_fd=within)
-        raise
-    finally:
-        forget()
-        os.close(descriptor)
+
+    def __init__(
+        self, folder: Folder, name: str, *, mode: int | None, durable: bool = True, together: ExitStack | None = None
+    ) -> None:
+        self._folder, self._name, self._mode = folder, name, mode
+        self._durable, self._together = durable, together
+
+    def __enter__(self) -> HashingFile:
+        with undisturbed():
+            self._aside, self._descriptor = _create_aside(self._folder, self._name)
+            self._forget = undo_at_exit(partial(os.unlink, self._aside, dir_fd=self._folder.descriptor))
+        self._sink = HashingFile(_Buffered(self._descriptor))
+        return self._sink
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        try:
+            if error is None:
+                self._put()
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            if error is not None:
+                with suppress(OSError):
+                    os.unlink(self._aside, dir_fd=self._folder.descriptor)
+            self._forget()
+            os.close(self._descriptor)
+
+    def _put(self) -> None:
+        self._sink.flush()
+        if self._mode is not None:
+            os.fchmod(self._descriptor, self._mode & 0o7777)
+        if self._durable:
+            os.fsync(self._descriptor)
+        if self._together is not None:
+            self._together.enter_context(undisturbed())
+        within = self._folder.descriptor
+        with undisturbed(), naming(self._folder.path):
+            os.replace(self._aside, self._name, src_dir_fd=within, dst_dir_fd=within)
+        if self._sink.modified_ns:
+            self._sink.status = os.fstat(self._descriptor)
 
 
 def aside_begin(path: str) -> str:
@@ -182,14 +221,16 @@ def _wait_for(descriptors: Sequence[int]) -> OSError | None:
     return found
 
 
-@contextmanager
-def _not_taken(*, raised: bool) -> Iterator[None]:
+class _not_taken(Struct):  # noqa: N801  # as `naming`
     """Go on where some network file system cannot sync a folder, or a file is gone again."""
-    try:
-        yield
-    except OSError as error:
-        if raised and error.errno in _NOT_TAKEN:
-            raise
+
+    raised: bool
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        return isinstance(error, OSError) and not (self.raised and error.errno in _NOT_TAKEN)
 
 
 def remove_leftovers(folder: Folder) -> None:
