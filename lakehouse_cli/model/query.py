@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import Location
 
-#: Matches, of what a query reads beyond tables, what shows the settings and the catalog of a connection.
+#: Matches, of what a query reads beyond tables, what shows the settings and the catalog of a connection: SHOW, its
+#: own tables where there is no tree, and functions.
 OF_CONNECTION = (
-    r"SHOW$|(current_(setting|connection_id|query|query_id|transaction_id)|getvariable|stats|vector_type"
+    r"\w+$|(current_(setting|connection_id|query|query_id|transaction_id)|getvariable|stats|vector_type"
     r"|duckdb_\w+|pragma_\w+|pg_get_\w+|which_secret|(force_)?checkpoint|(en|dis)able_\w+|truncate_duckdb_logs"
     r"|\w+_external_resource(_type)?)\(\)$"
 )

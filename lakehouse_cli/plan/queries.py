@@ -38,7 +38,7 @@ _RUN = Entry("lakehouse_cli.transforms.queries.call:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 7
+_FORMAT = 8
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
 _LEAST = 2
 # Whose names may differ in case alone.

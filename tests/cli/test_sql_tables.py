@@ -178,6 +178,10 @@ def test_a_file_that_cannot_be_read(weather: ProjectFolder, cli: Cli, name: str,
             "the tables of the query of `highs` cannot be determined from its text",
         ),
         (
+            "sql: pivot (from histogram(sqlite_master, name)) on bin using sum(count)\n    inputs: [obs]",
+            "the query of `highs` uses `sqlite_master`, which reads DuckDB's own settings or catalog",
+        ),
+        (
             "sql: select station, station from obs",
             "the query of `highs`: the query returns two columns called `station`",
         ),

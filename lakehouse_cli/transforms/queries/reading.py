@@ -46,6 +46,9 @@ REACHING = frozenset(
 )
 # Before the name of a recursive query with USING KEY: all of its rows so far.
 _RECURRING = "recurring"
+# DuckDB's own, whose tables have no names without it, and what else may stand about a name.
+_SCHEMA = "information_schema"
+_BESIDE_NAMES = re.compile(r"^[eE](?=')|^\$\w*\$|\$\w*\$$")
 # Joins that pair a row with one of several, by where they stand.
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
@@ -62,7 +65,9 @@ def read_queries(connection: Any, texts: Sequence[str], aggregates: frozenset[st
     parsed = [text for text, each in zip(texts, read, strict=True) if isinstance(each, _Statement)]
     trees = iter(connection.execute("SELECT json_serialize_sql(unnest(?::VARCHAR[]))", [parsed]).fetchall())
     return [
-        _reading(text, each, json.loads(next(trees)[0]), aggregates) if isinstance(each, _Statement) else each
+        _reading(text, each, json.loads(next(trees)[0]), aggregates, connection)
+        if isinstance(each, _Statement)
+        else each
         for text, each in zip(texts, read, strict=True)
     ]
 
@@ -93,7 +98,9 @@ def _statement(connection: Any, text: str) -> _Statement | QueryReading:
     return _Statement(params, kind == "SELECT")
 
 
-def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozenset[str]) -> QueryReading:
+def _reading(
+    text: str, statement: _Statement, parsed: Any, aggregates: frozenset[str], connection: Any
+) -> QueryReading:
     """What is found in a query by its tree."""
     if not statement.is_one and (found := placeholders(text)):
         hint = "put it in parentheses, with its values: `from (pivot … on … in (…) using …)`"
@@ -105,11 +112,12 @@ def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozense
         for word in words:
             if word in _BY_NAME and word != "histogram":  # which is an aggregate, too
                 return QueryReading(params=statement.params, problem=_not_by_name(word, 1, 1))
+        reaching = [f"{name}()" for name in words if name in REACHING or re.match(OF_CONNECTION, f"{name}()")]
         return QueryReading(
             params=statement.params,
             sensitive=("PIVOT",),
             random=tuple(f"{name}()" for name in words if name in _DIFFERENT_EACH_TIME),
-            outside=tuple(f"{name}()" for name in words if name in REACHING or re.match(OF_CONNECTION, f"{name}()")),
+            outside=(*reaching, *_of_catalog(text, connection)),
         )
     node = parsed["statements"][0]["node"]
     mentioned: dict[str, Mention] = {}
@@ -150,6 +158,18 @@ def _called(text: str) -> list[str]:
     """What a statement may call, where DuckDB gives no tree; each once, in lower case."""
     found = [token.strip('"').lower().rpartition(".")[2] for token in tokens(text)]
     return [*dict.fromkeys(name for name, after in pairwise(found) if after == "(")]
+
+
+def _of_catalog(text: str, connection: Any) -> Iterator[str]:
+    """What a statement may read of DuckDB's own tables, where DuckDB gives no tree; as a name or as a text."""
+    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> ?", [_SCHEMA])
+    known = frozenset(name for (name,) in views.fetchall())
+    found = tokens(text)
+    for token, after in pairwise([*found, ")"]):
+        if token.lower() == "show" or (token.lower() == "describe" and after == ")"):
+            yield "SHOW"
+        parts = [part.strip("\"'").lower() for part in _BESIDE_NAMES.sub("", token).split(".")]
+        yield from (part for part in parts if part in (_SCHEMA, parts[-1]) and part in {_SCHEMA, *known})
 
 
 def aggregates_of(connection: Any) -> frozenset[str]:

@@ -151,6 +151,25 @@ def test_tables_of_a_pivot_are_not_known(analysis: QueryAnalysis, query: str) ->
 
 
 @pytest.mark.parametrize(
+    ("query", "outside"),
+    [
+        ("pivot sqlite_master on name using count(*)", ("sqlite_master",)),
+        ('from (pivot t on a in (select name from main."SQLite_Master"))', ("sqlite_master",)),
+        ("pivot (from histogram('pg_catalog.pg_class', relname)) on bin", ("pg_class",)),
+        ("pivot (from histogram($$duckdb_tables$$, sql)) on bin", ("duckdb_tables",)),
+        ("pivot (from t, information_schema . tables) on a", ("information_schema",)),
+        ('with p as (pivot t on a) from p, "information_schema"."columns"', ("information_schema",)),
+        ("pivot (from (show tables)) on name", ("SHOW",)),
+        ("pivot (from (describe)) on name", ("SHOW",)),
+        ('pivot (from (describe t)) on tables using max("show")', ()),
+        ("pivot t on a using sum(columns.b) -- sqlite_master", ()),
+    ],
+)
+def test_the_catalog_in_a_pivot_is_found(analysis: QueryAnalysis, query: str, outside: tuple[str, ...]) -> None:
+    assert analysis.read([query])[0].outside == outside
+
+
+@pytest.mark.parametrize(
     ("query", "params"),
     [
         ("select $a, $b, $a", ("a", "b")),
