@@ -29,6 +29,12 @@ def quoted(text: str) -> str:
     return f"`{cut_end(printable(text), _SHOWN)}`"
 
 
+def in_its_words(problem: Problem) -> Problem:
+    """A problem of what is declared, in the words of the file that declares it."""
+    file, hint = problem.location.file if problem.location is not None else None, problem.hint
+    return replace(problem, message=in_words_of(file, problem.message), hint=hint and in_words_of(file, hint))
+
+
 class Problems:
     """All problems found so far."""
 
@@ -44,10 +50,7 @@ class Problems:
     def add(self, problem: Problem) -> None:
         """Keep a problem, in the words of the file that it is about, and fit to be shown."""
         message, hint = printable(problem.message), problem.hint and printable(problem.hint)
-        if problem.location is not None:
-            file = problem.location.file
-            message, hint = in_words_of(file, message), hint and in_words_of(file, hint)
-        problem = replace(problem, message=message, hint=hint)
+        problem = in_its_words(replace(problem, message=message, hint=hint))
         if self._environment:
             problem = replace(problem, message=f"environment `{self._environment}`: {problem.message}")
         self._found.append(problem)

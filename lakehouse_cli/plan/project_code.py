@@ -14,6 +14,7 @@ from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.code.source import FunctionSource, SourceError, SourceReader
 from lakehouse_cli.config.files import own_files
+from lakehouse_cli.config.problems import in_its_words
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
@@ -83,8 +84,7 @@ class ProjectCode:
             from lakehouse_cli.plan.dimensions import dimension_problems  # not loaded where no table has partitions
             from lakehouse_cli.plan.partition_limits import limit_problems
 
-            problems += dimension_problems(spec, self.graph)
-            problems += limit_problems(self.graph, spec)
+            problems += map(in_its_words, [*dimension_problems(spec, self.graph), *limit_problems(self.graph, spec)])
         if self._queries is not None:
             from lakehouse_cli.plan.bound_queries import query_problems
             from lakehouse_cli.plan.queries_in_databases import database_problems
@@ -97,7 +97,8 @@ class ProjectCode:
             from lakehouse_cli.plan.bound_checks import check_problems  # not loaded where no table has checks
 
             problems += check_problems(spec, self._functions.find)
-        self.problems = [*self._hidden_packages(code), *unread, *misnamed, *taken.problems, *problems]
+        unread = [*unread, *map(in_its_words, (*misnamed, *taken.problems))]
+        self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property
     def folder(self) -> Path:

@@ -12,7 +12,10 @@ from lakehouse_cli.code.source import Parameter, SourceError, SourceReader
 from lakehouse_cli.config.params import fitted, lost_digits
 from lakehouse_cli.errors import Problem, UsageError
 from lakehouse_cli.model import Param, ProjectSpec, Table
+from lakehouse_cli.text.name_lists import first_named
 
+# Tables that are named which take a param.
+_NAMED = 3
 #: Values by table and param.
 ByTable = Mapping[str, Mapping[str, Any]]
 NOTHING: ByTable = {}
@@ -53,7 +56,7 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
             the command gives, and would get it wrong.
     """
     if not (spec.params or spec.given or again):
-        return TakenParams(spec, problems=tuple(_mixed_lists(spec)))
+        return TakenParams(spec, problems=tuple(_unfit_for_queries(spec, {})))
     problems = [
         Problem(f"param `{name}` has the name of a table", "rename one of the two", param.location)
         for name, param in spec.params.items()
@@ -61,14 +64,13 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
     ]
     tables: dict[str, Table] = {}
     given: dict[str, Mapping[str, Any]] = {}
-    used: set[str] = set()
+    by_table: dict[str, Sequence[str]] = {}
     for name, table in spec.tables.items():
         taken = [each for each in wanted_names(table, source) if each in spec.params and each not in table.params]
         taken = [each for each in taken if each not in table.dimension_params]
-        used.update(taken)
+        by_table[name] = taken
         if taken:
             problems += _ambiguous(table, source, taken)
-            problems += _lost(table, {each: spec.params[each] for each in taken}, spec.given)
             table = _with_params(table, {each: spec.params[each] for each in taken})
         if name in again:
             table = _with_former(table, again[name], spec.given)
@@ -76,9 +78,10 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
         if named:
             given[name] = {each: table.params[each] for each in named}
         tables[name] = table
+    used = {each for taken in by_table.values() for each in taken}
     unused = tuple(name for name in spec.params if name not in used)
     spec = replace(spec, tables=tables)
-    return TakenParams(spec, given, unused, (*problems, *_mixed_lists(spec)))
+    return TakenParams(spec, given, unused, (*problems, *_unfit_for_queries(spec, by_table)))
 
 
 def wanted_names(table: Table, source: SourceReader) -> list[str]:
@@ -124,26 +127,28 @@ def _ambiguous(table: Table, source: SourceReader, taken: Sequence[str]) -> Iter
             yield Problem(message, "write `inputs` as a map of parameter to table", table.where("inputs"))
 
 
-def _lost(table: Table, params: Mapping[str, Param], given: frozenset[str]) -> Iterator[Problem]:
-    """The params of a query that are numbers which it would get wrong."""
-    for name, param in params.items() if table.query is not None else ():
-        if param.loses_digits and name in given:
-            raise lost_digits(name)
-        if param.loses_digits:
-            message = f"param `{name}` has more digits than a number keeps, and the query of `{table.name}` takes it"
-            yield Problem(message, "write it in quotes, and cast it to DECIMAL in the query", param.location)
+def _unfit_for_queries(spec: ProjectSpec, taken: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """The params that queries would get wrong without a word, each once, with the tables that take it.
 
-
-def _mixed_lists(spec: ProjectSpec) -> Iterator[Problem]:
-    """The params of queries that are lists of several types, all of which would become one there without a word."""
-    for table in spec.tables.values() if any(each.query is not None for each in spec.tables.values()) else ():
-        for name, value in table.params.items() if table.query is not None else ():
-            if not is_mixed(value):
+    Args:
+        spec: The project, whose tables have their params.
+        taken: By table, which of them are the project's.
+    """
+    found: dict[Problem, list[str]] = {}
+    for name, table in spec.tables.items():
+        for param, value in table.params.items() if table.query is not None else ():
+            if is_mixed(value):
+                error = mixed_list(param)
+            elif param in taken.get(name, ()) and spec.params[param].loses_digits:
+                error = lost_digits(param)
+            else:
                 continue
-            error = mixed_list(name)
-            if name in spec.given:
+            if param in spec.given:
                 raise error
-            yield Problem(f"{error.message} (`{table.name}`)", error.hint, table.where(f"params.{name}", "params"))
+            place = table.where(f"params.{param}", "params")
+            found.setdefault(Problem(error.message, error.hint, place), []).append(name)
+    for problem, names in found.items():
+        yield replace(problem, message=f"{problem.message} ({first_named(names, _NAMED)})")
 
 
 def mixed_list(name: str) -> UsageError:

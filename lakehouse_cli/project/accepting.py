@@ -45,6 +45,7 @@ class Accepted(Struct, frozen=True):
         partitions: Which; none for a table without.
         reasons: Why it would have been computed.
         left: Why it is computed all the same by the next run.
+        leaves_old: Whether changed code leaves its stored partitions as they are, whatever is accepted.
     """
 
     name: str
@@ -52,12 +53,14 @@ class Accepted(Struct, frozen=True):
     partitions: tuple[dict[str, str], ...]
     reasons: tuple[Reason, ...]
     left: tuple[Reason, ...]
+    leaves_old: bool = False
 
     @property
     def note(self) -> str:
         """The same in words."""
         if not self.accepted:
-            return "nothing to accept"
+            why = ": `on_code_change: new` leaves stored partitions as they are" if self.leaves_old else ""
+            return f"nothing to accept{why}"
         which = f"{plural(len(self.partitions), 'partition')} " if self.partitions else ""
         return f"{which}accepted: {'; '.join(each.message for each in self.reasons)}"
 
@@ -149,7 +152,8 @@ def _accept(planner: Planner, planned: PlannedTable) -> Accepted:
             code = []
         left.update({each.message: each for each in due if each not in code})
     named = tuple(taken) if table.partitions else ()
-    return Accepted(planned.name, len(taken), named, tuple(reasons.values()), tuple(left.values()))
+    leaves_old = table.on_code_change == "new"
+    return Accepted(planned.name, len(taken), named, tuple(reasons.values()), tuple(left.values()), leaves_old)
 
 
 def _stored(

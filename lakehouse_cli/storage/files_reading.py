@@ -346,7 +346,7 @@ class FilesReading:
         if text is None:
             return pa.nulls(rows, kind)
         assert self._pattern is not None  # noqa: S101  # whose paths say nothing have no values
-        return path_value(column, text, self._pattern, file.uri).take(_zeros(rows))
+        return path_value(column, text, self._pattern, file.uri, file.shown).take(_zeros(rows))
 
     def _nothing(self) -> pa.Table:
         import pyarrow as pa

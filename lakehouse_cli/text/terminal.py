@@ -365,9 +365,19 @@ def age_text(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def moment_text(at: str) -> str:
+def moment_text(at: str, precision: str = "minutes") -> str:
     """A moment for people, where they are: ``2026-11-21 18:04``; what is no ISO 8601 as it is."""
     try:
-        return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
+        return datetime.fromisoformat(at).astimezone().replace(tzinfo=None).isoformat(" ", precision)
     except (ValueError, OverflowError):
         return at
+
+
+def moments_apart(one: str, other: str) -> tuple[str, str]:
+    """Two moments for people, to the second or its thousandth where they are in one minute or one second."""
+    texts = one, other
+    for precision in ("minutes", "seconds", "milliseconds"):
+        texts = moment_text(one, precision), moment_text(other, precision)
+        if texts[0] != texts[1]:
+            break
+    return texts

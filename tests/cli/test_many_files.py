@@ -92,6 +92,27 @@ def test_folder_has_columns_in_its_names(folder: ProjectFolder, cli: Cli) -> Non
     assert rows(cli, "copied") == [[1, "01001", "2024-01-01", 3], [1, "a=b/", None, 12]]
 
 
+@pytest.mark.parametrize(
+    ("path", "file", "way"),
+    [
+        ("raw/", "raw/c=CH%20x/x/month=2024-01/a", "raw/c={c}/*/month={month:%Y-%m}/*"),
+        ("raw/", "raw/month=20240131/a", "raw/month={month:%Y%m%d}/*"),
+        ("raw/m_{month}", "raw/m_2024", "raw/m_{month:%Y}"),
+        ("raw/", "raw/month=x/a", None),
+    ],
+)
+def test_hint_has_the_path_that_says_the_date(
+    folder: ProjectFolder, cli: Cli, path: str, file: str, way: str | None
+) -> None:
+    declare(folder, path, "{id: int64, month: date32}")
+    folder.write(f"data/{file}.csv", "id\n1\n")
+    found = cli("run").err
+    assert ("rename the file" if way is None else f'or write `path: "{way}"`') in found
+    if way is not None:
+        folder.edit("lakehouse.yaml", path, way)
+        assert (cli("run").code, rows(cli)[0][1][:4]) == (0, "2024")
+
+
 @pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl"])
 def test_every_format_has_optional_columns(folder: ProjectFolder, cli: Cli, format_: str) -> None:
     columns = "{id: int64, note: {type: string, optional: true}, more: {type: int64, optional: true}}"

@@ -156,6 +156,8 @@ def test_lists_of_several_types_are_not_for_queries(shop: ProjectFolder, cli: Cl
     shop.edit("lakehouse.yaml", "[eu, us]", "[eu, 7]")
     done = cli("validate")
     assert (done.code, f"error: {message} (`asked`)\n  lakehouse.yaml:7:3\n" in done.err) == (3, True)
+    shop.edit("lakehouse.yaml", "  asked: {", "  again: {sql: select $regions as r from by_month}\n  asked: {")
+    assert f"error: {message} (`again`, `asked`)\n" in cli("validate").err
     shop.edit("lakehouse.yaml", "select $regions as r", "select 1 as r")
     assert cli("validate").code == 0, "a function takes them as they are"
 

@@ -447,6 +447,7 @@ def test_history_stays_where_code_counts_for_what_is_new(sales: ProjectFolder, c
     run(cli)
     sales.edit("transforms.py", "    return raw\n", "    return raw.slice(1)\n")
     assert planned(cli) == {}
+    assert "nothing to accept: `on_code_change: new` leaves stored partitions as they are" in cli("accept", "daily").out
     put(sales, "2024-02-02", 1, 2, 3)
     assert run(cli)["daily"] == {"2024-02-02": "materialized"}
     assert total(cli) == 8

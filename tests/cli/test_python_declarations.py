@@ -660,3 +660,36 @@ def test_source_over_a_function_is_refused(folder: ProjectFolder, cli: Cli) -> N
         f"a source decorates the function `{name}`, and is computed by none" for name in "abc"
     ]
     assert problems[0]["hint"].startswith('declare it by a call, `a = source_table("a", …)`')
+
+
+def test_hints_on_partitions_are_python(folder: ProjectFolder, cli: Cli) -> None:
+    declare(
+        folder,
+        """
+        raw = source_table("raw", path="raw/{day:%Y-%m-%d}", columns={"n": "int64"})
+        other = source_table("other", path="raw/{region}_{day}", columns={"n": "int64"})
+
+
+        @computed_table(partitions=["day", "shop"], inputs=[raw, other], columns={"n": "int64"})
+        def a(raw, other):
+            return raw
+
+
+        @computed_table(partitions=["file"], inputs=[raw, other], columns={"n": "int64"})
+        def b(raw, other):
+            return raw
+
+
+        @computed_table(partitions=["day", "region"], inputs=[raw, {"table": other}], columns={"n": "int64"})
+        def c(raw, other):
+            return raw
+
+
+        lakehouse = Lakehouse(assets=[a, b])
+        """,
+    )
+    done = cli("-m", "tables", "validate", "-o", "json")
+    hints = " ".join(str(each["hint"]) for each in done.json["error"]["problems"])
+    assert "`partitions=['file']`" in hints
+    assert "`dimensions=…`" in hints
+    assert not re.search("`[a-z_]+: ", hints)

@@ -41,7 +41,7 @@ from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
-from lakehouse_cli.text.terminal import moment_text
+from lakehouse_cli.text.terminal import moments_apart
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -268,7 +268,8 @@ class _Copy:
         before, after = here.manifest, there.manifest
         if before is None or after is None or after.started_at <= before.started_at:
             return None
-        return f"{there.uri} is newer: {moment_text(after.started_at)}, and {here.uri} {moment_text(before.started_at)}"
+        its, mine = moments_apart(after.started_at, before.started_at)
+        return f"{there.uri} is newer: {its}, and {here.uri} {mine}"
 
     def _has_same_rows(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether two tables as runs stored them are the same, though their formats may differ."""

@@ -46,7 +46,7 @@ from lakehouse_cli.runs.events import (
     TableStarted,
 )
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Terminal, screen_size, time_text
+from lakehouse_cli.text.terminal import Terminal, screen_size, text_width, time_text
 
 # Title, blank lines, header, the line of the rest, the footer and the prompt.
 _OTHER_LINES = 8
@@ -209,13 +209,14 @@ class LiveReporter(TextReporter):
         """How far the run is, and what Ctrl-C does while it is stopping."""
         failed, done = sum(each.status == "failed" for each in list(self._results.values())), len(self._results)
         now = time.monotonic()
-        parts = [
-            progress_text(done, len(self._tables)),
+        counts = [
             self._terminal.style(f"{count_text(failed)} failed" if failed else "", "red"),
             time_text(now - self._began),
             left_text(self._left_s(now)) if self._state == "running" else "",
         ]
-        lines = [" · ".join(filter(None, parts))]
+        lines = [" · ".join(filter(None, (progress_text(done, len(self._tables), bar), *counts))) for bar in (10, 0)]
+        fits = self._terminal.width is None or text_width(lines[0]) <= self._terminal.width
+        lines = lines[:1] if fits else lines[1:]
         if self._state == "finishing" and self._running:
             lines.append(f"finishing {plural(len(self._running), 'table')}; Ctrl-C again stops at once")
         return [self._terminal.fit(self._terminal.cut(line, self._terminal.width)) for line in lines]
@@ -259,7 +260,8 @@ class LiveReporter(TextReporter):
         states = {**dict.fromkeys(self._computed, "computed"), **dict.fromkeys(running, self._state)}
         states |= {name: result.status for name, result in results.items()}
         counted = state_counts(Counter(states.get(name, "waiting") for name in hidden))
-        return self._terminal.fit(self._terminal.style(f"  … and {counted}", "dim"))
+        line = self._terminal.cut(f"  … and {counted}", self._terminal.width)
+        return self._terminal.fit(self._terminal.style(line, "dim"))
 
     def _last_lines(self) -> list[str]:
         self._fit()

@@ -61,7 +61,7 @@ _GOES_ON = frozenset(("running", "finishing", "retrying"))
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 # The least informative column goes first if there is no room; without its state, a table still has its mark. Of a table
-# that runs, its time is all that shows that it does.
+# that runs, its time is all that shows that it does: it goes where there is not even room for a name.
 _DISPENSABLE = ("size", "rows", "state")
 _MIN_NAME, _MIN_WHY = 12, 26
 # The same where no table has a reason, as in a first run until something goes wrong.
@@ -127,14 +127,21 @@ def layout(
         shown.remove(column)
         room += widths[column] + 2
     why = max(least, min(share_of(room), _WIDE_WHY)) if reasons else least
-    return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
+    room += 2  # a name has that of the reason where it has no room for it
+    if room < len(HEADER[0]):
+        shown.remove("time")
+        room += _WIDTHS["time"] + 2
+    return Layout(max(min(names_width(longest, room - 2, why), room), len(HEADER[0])), tuple(shown))
 
 
 def header_line(terminal: Terminal, columns: Layout) -> str:
     """The names of the columns."""
     head = [pad(HEADER[0], columns.name)]
     head += [pad(name, _WIDTHS[name], right=name != "state") for name in columns.shown]
-    return terminal.style(terminal.cut("  " + "  ".join([*head, HEADER[5]]), terminal.width), "dim")
+    line = "  " + "  ".join([*head, HEADER[5]])
+    if terminal.width is not None and text_width(line) > terminal.width:
+        line = terminal.cut("  " + "  ".join(head).rstrip(), terminal.width)
+    return terminal.style(line, "dim")
 
 
 def row_line(

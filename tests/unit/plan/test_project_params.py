@@ -92,7 +92,7 @@ def test_what_takes_a_param(folder: ProjectFolder, table: str, code: str, taken:
         (
             "{sql: 'select $r as x from s'}",
             "",
-            "param `r` has more digits than a number keeps, and the query of `t` takes it",
+            "param `r` has more digits than a number keeps, and a query takes it (`t`)",
             "3:16",
         ),
     ],

@@ -447,6 +447,21 @@ def test_running_rows_keep_their_time_on_a_narrow_screen(monkeypatch: pytest.Mon
     assert {seconds: clock_text(seconds) for seconds in times} == times
 
 
+@pytest.mark.parametrize("width", [9, 12, 16, 20, 25, 40])
+def test_no_line_is_wider_than_a_very_narrow_screen(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    table = Table(monkeypatch, names := ["daily_temperature_highs", "x", *map(str, range(40))], f"{width}x16")
+    table.take(
+        TableStarted(names[0]),
+        TableFinished(finished("1")),
+        TableFinished(finished("2", "failed", ErrorInfo("ValueError", "boom"))),
+    )
+    lines = table.lines()
+    assert [line for line in lines if text_width(line) > width] == []
+    assert any(line.startswith("▸ d") for line in lines) or width < 12
+    assert lines[-1].startswith("2/42") or width == 40
+    table.reporter.close()
+
+
 def test_row_of_a_retry_says_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(monkeypatch, ["a", "b"], "100x24")
     error = ErrorInfo("TransformError", "`a` raised OSError: the server is busy")

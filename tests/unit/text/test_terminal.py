@@ -9,7 +9,17 @@ import pytest
 from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Terminal, folded, pad, printable, size_text, text_width, time_text, value_text
+from lakehouse_cli.text.terminal import (
+    Terminal,
+    folded,
+    moments_apart,
+    pad,
+    printable,
+    size_text,
+    text_width,
+    time_text,
+    value_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -215,3 +225,15 @@ def test_data_rows_are_no_wider_than_the_screen(width: int, marked: bool) -> Non
 def test_numbers_in_the_last_column_are_right_aligned() -> None:
     rows = [[Cell("x"), Cell("1")], [Cell("y"), Cell("12345")]]
     assert data_rows(Terminal(), ("name", "n"), rows, [1], marked=False)[1:] == ["  x         1", "  y     12345"]
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        ("2026-01-01T10:01:00.000", ("2026-01-01 10:00", "2026-01-01 10:01")),
+        ("2026-01-01T10:00:02.000", ("2026-01-01 10:00:01", "2026-01-01 10:00:02")),
+        ("2026-01-01T10:00:01.500", ("2026-01-01 10:00:01.000", "2026-01-01 10:00:01.500")),
+    ],
+)
+def test_moments_are_told_apart(other: str, shown: tuple[str, str]) -> None:
+    assert moments_apart("2026-01-01T10:00:01.000", other) == shown
