@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.config.scalars import flow_text
@@ -169,11 +169,12 @@ def refresh_reasons(table: Table, manifest: Manifest, now: datetime) -> Iterator
         return
     try:
         # When it was computed, not when it was stored: a copy is as old as what was copied.
-        age = now - datetime.fromisoformat(manifest.started_at).astimezone(UTC)
+        made = datetime.fromisoformat(manifest.started_at).astimezone(UTC)
+        age = now - made
     except (ValueError, OverflowError):
         yield Reason("refresh_due", f"refresh due: its manifest does not say when it was materialized, {due}")
         return
-    if age < timedelta(0):
+    if made > max(now, datetime.now(UTC)):  # `--as-of` may be before it
         when = f"materialized at {moment_text(manifest.started_at)}, which is in the future"
         yield Reason("refresh_due", f"refresh due: {when}, {due}")
     elif age >= table.refresh_age:

@@ -102,6 +102,14 @@ def test_time_in_the_future_is_due(rates: ProjectFolder, cli: Cli) -> None:
     assert reasons(cli) == {}
 
 
+def test_age_at_another_moment(rates: ProjectFolder, cli: Cli) -> None:
+    """What was computed after it is not of the future, and not due; what is older then than it may be is due."""
+    now = datetime.now(UTC)
+    assert reasons(cli, "--as-of", f"{now - timedelta(days=3):%Y-%m-%dT%H:%MZ}") == {}
+    found = reasons(cli, "--as-of", f"{now + timedelta(days=3, minutes=2):%Y-%m-%dT%H:%MZ}")
+    assert found["prices"] == [("refresh_due", "refresh due: materialized 3 days ago, `refresh: 6h`")]
+
+
 @pytest.mark.parametrize("reported", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
 def test_time_that_is_none_is_due(rates: ProjectFolder, cli: Cli, reported: str) -> None:
     age(rates, reported)
