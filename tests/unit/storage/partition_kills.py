@@ -74,7 +74,7 @@ def kill_one(kind: str, root: str, turn: int, chance: random.Random) -> int:
         time.sleep(chance.uniform(0, _LONGEST))
         process.send_signal(signal.SIGKILL)
         said += process.stdout.readlines()
-    assert said[0] == "storing\n"
+    assert (said[0], process.returncode) == ("storing\n", -signal.SIGKILL), "it ended by itself"
     return max([-1, *(int(line.split()[1]) for line in said if line.startswith("stored ") and line[-1] == "\n")])
 
 
