@@ -21,6 +21,7 @@ _WRONG_CREDENTIALS = {
     "AuthenticationFailed",
     "InvalidAuthenticationInfo",
 }
+_WRONG_CLOCK = "RequestTimeTooSkewed"
 # What is missing is called by the format's own name; all else in quotes is the user's.
 _QUOTED = re.compile(r'(missing field `\w+`)|"(?:[^"\\]|\\.)*"?|`[^`]*`?')
 # Where a machine of the provider's would get its credentials.
@@ -77,6 +78,9 @@ def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> C
     if code in _WRONG_CREDENTIALS or "valid authentication credentials" in text:
         reason = f"the server does not accept the credentials{_in(code)}"
         return Cause(reason, f"look at the credentials of {named}", "storage")
+    if code == _WRONG_CLOCK:
+        reason = f"the server does not accept the time of the request{_in(code)}"
+        return Cause(reason, "set the clock of the machine that asked: this one, or the worker's", "storage")
     if "necessary privileges" in text or (status and status[1] in ("401", "403")):
         hint = f"look at the credentials of {named}, and at what they are allowed to in `{bucket}`"
         return Cause(f"the server denies access{_in(code)}", hint, "table")

@@ -22,6 +22,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.base import Provenance, Scan
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.keyed.object_errors import explain_text
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
 from lakehouse_cli.storage.keyed.objects import S3Storage
 from lakehouse_cli.storage_types import STORAGE_TYPES
@@ -347,3 +348,13 @@ class TestProfiles:
         storage = S3Storage(StorageSpec("lake", lake.spec.root, lake.spec.root, type="s3"))
         publish(storage, "a")
         assert texts(lake) == ["a"]
+
+
+def test_clock_that_is_wrong_is_what_is_said() -> None:
+    """By the answer that S3 gives to a request of another time; not that access is denied."""
+    spec = StorageSpec("lake", "s3://lake", "s3://lake", type="s3")
+    said = "Server returned non-2xx status code: 403 Forbidden: <Error><Code>RequestTimeTooSkewed</Code></Error>"
+    cause = explain_text(said, spec, "lake", "bucket")
+    assert cause is not None
+    assert cause.reason == "the server does not accept the time of the request (RequestTimeTooSkewed)"
+    assert cause.hint == "set the clock of the machine that asked: this one, or the worker's"
