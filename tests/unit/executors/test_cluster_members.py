@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerKilledError
+from lakehouse_cli.executors.base import Ask, ClusterError, WithdrawnError, WorkerKilledError
 from lakehouse_cli.executors.clusters import executor, members, sending
 from lakehouse_cli.executors.clusters.bundle import Bundle, unpack
 from lakehouse_cli.executors.clusters.engine import Slots
@@ -157,6 +157,24 @@ def test_worker_that_lacked_memory_as_it_was_greeted_is_greeted_again() -> None:
     with OnFull() as made:
         assert outcome(made.submit(double, 1)) == 2
     assert all(greeted.count(worker) == 2 for worker in greeted)
+
+
+def test_run_does_not_begin_where_all_workers_lack_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they lack is said, with what to do; not that they do not fit."""
+
+    class OnFull(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def greet(self, worker: str, key: str, *given: Any) -> None:
+                error = WorkerKilledError("was ended by Ray, as its machine ran out of memory")
+                threading.Thread(target=self.on_answer, args=(key, None, error), daemon=True).start()
+
+    monkeypatch.setattr(members, "_GREETING_S", 0.2)
+    with pytest.raises(ClusterError) as caught:
+        OnFull()
+    assert caught.value.message == (
+        "no worker of the threads cluster answers: one, two: it was ended by Ray, as its machine ran out of memory"
+    )
+    assert caught.value.hint == "run again when they have memory, or give them more"
 
 
 def test_worker_that_goes_on_lacking_memory_is_greeted_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ import ast
 import inspect
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +22,13 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.base import Ask, WithdrawnError, WorkerDiedError
-from lakehouse_cli.executors.clusters import differences, pieces
+from lakehouse_cli.executors.clusters import differences, pieces, worker
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
+from lakehouse_cli.executors.clusters.parts import Part, PartError, compute_part, error_of
 from lakehouse_cli.executors.clusters.requirements import Requirements
 from lakehouse_cli.executors.clusters.worker import BEGUN, answer, folder_of, pack_message, unpack_answers
 from lakehouse_cli.model.manifest import InputRecord
@@ -79,6 +83,37 @@ def test_unwanted_work_that_prints_all_the_time_is_ended(tmp_path: Path) -> None
     answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
     found = unpack_answers(answer(message((keep_printing, 4.0)), str(tmp_path), is_wanted=lambda: False))
     assert found[0].kind == "late"
+
+
+def be_killed(counts: Path, values: dict[str, Any]) -> None:
+    """Be killed, and have the system count that as for want of memory where there is a file to count in."""
+    del values
+    if counts.exists():
+        counts.write_text("oom_kill 4\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_partition_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_counted: bool) -> None:
+    """What can be done is said by whether the system was out of memory."""
+    bundle, counts = Bundle.of(None), tmp_path / "vmstat"
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    if is_counted:
+        counts.write_text("oom_kill 3\n")
+    monkeypatch.setattr(worker, "_COUNTS", counts)
+    part = Part.of(partial(be_killed, counts), {})
+    with pytest.raises(PartError) as caught:
+        compute_part(bundle.id, part, (), str(tmp_path), "one", worker.ignore, lambda: True)
+    error = error_of(caught.value, tmp_path)
+    assert isinstance(error, TransformError)
+    if is_counted:
+        assert error.message == "the process of a partition at one was ended by the system, which was out of memory"
+        assert error.hint == (
+            "make smaller partitions of it (`repartition`), or have workers with fewer threads or more memory"
+        )
+    else:
+        assert error.message.endswith("at one was killed by SIGKILL; the system may have been out of memory")
+        assert error.hint == "look for what ends processes in the transform, or what is out of memory"
 
 
 def write_secret(line: str) -> None:
