@@ -144,6 +144,10 @@ class WorkerStartError(Exception):
     """No worker could be started; the message says why."""
 
 
+#: What the error of a process says that was killed, and nobody knows why.
+MAYBE_MEMORY = "; the system may have been out of memory"
+
+
 class WorkerDiedError(Exception):
     """A process ended before its function did; the message says of what."""
 

@@ -33,6 +33,8 @@ _MARGIN_S = 2.0
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there; and of what is no work, with why it is not.
 _ANSWER, _LARGE, _DONE, _ASKED = "answer", "large", "done", "asked"
+# What nannies say of workers that they end for want of memory.
+_MEMORY = "worker-restart-memory"
 # How many workers are sent the code at once: each time it is in memory once more.
 _SENT_AT_ONCE = 8
 # Workers say seldomer that they are there the more they are: of so many each may be silent for a second more.
@@ -54,6 +56,7 @@ class DaskEngine(Engine):
         self._large: set[str] = set()
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
+        self._lacked_memory: set[str] = set()
         self._heard: dict[str, tuple[float, float]] = {}
         self._looked_at = time.monotonic()
         # What it logs of connections that end is said by the run.
@@ -84,6 +87,7 @@ class DaskEngine(Engine):
             raise self._unusable(client) from client
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)
+        client.subscribe_topic(_MEMORY, self._take_end)
         self._sending = asyncio.Semaphore(_SENT_AT_ONCE)  # of the loop of this client
         return client
 
@@ -176,6 +180,15 @@ class DaskEngine(Engine):
         """Take what a worker says, in the thread of the client, which must not wait."""
         if not isinstance(event[1], Mapping):  # what the scheduler itself notes of the client
             self._said.put(event[1])
+
+    def _take_end(self, event: tuple[float, Any]) -> None:
+        """Take what a nanny says, likewise."""
+        address = event[1]["worker"]
+        self._lacked_memory |= {name for name, each in list(self._addresses.items()) if each == address}
+
+    def lacked_memory(self, worker: str) -> bool:
+        """Whether its nanny ended a worker that was over its limit."""
+        return worker in self._lacked_memory
 
     def _serve(self) -> None:
         """Take what was said and done, in the order in which it came."""

@@ -14,7 +14,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
+from lakehouse_cli.executors.base import (
+    MAYBE_MEMORY,
+    WorkerDiedError,
+    WorkerKilledError,
+    WorkerTimeoutError,
+    WorkUnwantedError,
+)
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.progress import tell
 from lakehouse_cli.executors.threads import Work
@@ -213,5 +219,4 @@ def _death(exit_code: int | None) -> str:
         name = signal.Signals(-exit_code).name
     except ValueError:
         name = f"signal {-exit_code}"
-    memory = "; the system may have been out of memory" if exit_code == -signal.SIGKILL else ""
-    return f"was killed by {name}{memory}"
+    return f"was killed by {name}{MAYBE_MEMORY if exit_code == -signal.SIGKILL else ''}"

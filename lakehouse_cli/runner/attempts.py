@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, OvertakenError, TransformError, UnexpectedError
 from lakehouse_cli.executors.base import (
+    MAYBE_MEMORY,
     Ask,
     ClusterError,
     Executor,
@@ -378,7 +379,8 @@ def _killed(table: Table, error: WorkerKilledError, worker: str, has: float) -> 
         write += f" and `retries: {max(table.retries, len(sizes))}`"
     at = f" at {worker}" if worker else ""
     than = f", which has {_size(has)}" if has else ""
-    hint = f"have a worker with more memory than{at.replace(' at', '') or ' this one'}{than}, and write {write}"
+    maybe = "if memory was short, " if MAYBE_MEMORY in str(error) else ""
+    hint = f"{maybe}have a worker with more memory than{at.replace(' at', '') or ' this one'}{than}, and write {write}"
     return TransformError(
         f"the process that computed `{table.name}`{at} {error}", hint=f"{hint}; the other tables went on"
     )

@@ -20,7 +20,7 @@ from lakehouse_cli.executors.clusters.differences import python_version
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Slots
 from lakehouse_cli.executors.clusters.messages import Answer, Message, unpacked
 from lakehouse_cli.executors.clusters.requirements import Requirements
-from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
+from lakehouse_cli.executors.clusters.worker import BEGUN, answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.s3 import S3Server
@@ -154,13 +154,14 @@ class Small(Here):
     """A worker ends each process for want of memory; there may be another."""
 
     sizes: ClassVar = {"one": 2.0**30}
+    why: ClassVar = "was ended by the system, which was out of memory"
 
     def workers(self) -> Mapping[str, Slots]:
         return {name: Slots(1, {"memory": size}) for name, size in self.sizes.items()}
 
     def _answer(self, worker: str, key: str, message: bytes, is_work: bool) -> None:
         if worker == "one" and is_work:
-            self.on_answer(key, None, WorkerKilledError("was ended by the system, which was out of memory"))
+            self.on_answer(key, None, WorkerKilledError(self.why))
         else:
             super()._answer(worker, key, message, is_work)
 
@@ -187,6 +188,54 @@ def test_hint_for_a_table_that_lacked_memory(
     on(type("Large", (Small,), {"sizes": {"one": 2.0**30, "two": 2.0**32}}))
     assert cli("run", "-o", "json").statuses == {"numbers": "materialized"}
     assert notes.read_text() == "computed\n"
+
+
+def test_hint_for_a_table_whose_process_was_killed(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path
+) -> None:
+    """By whom, nobody knows: more memory is for where it was short."""
+    on(type("Killed", (Small,), {"why": "was killed by SIGKILL; the system may have been out of memory"}))
+    ran = cli("run")
+    assert "`numbers` at one was killed by SIGKILL; the system may have been out of memory" in ran.err
+    assert "next: if memory was short, have a worker with more memory than one, which has 1GiB" in ran.err
+
+
+class Ended(Small):
+    """The engine ends a worker for want of memory, which then is gone."""
+
+    is_gone = False
+
+    def workers(self) -> Mapping[str, Slots]:
+        return {name: slots for name, slots in super().workers().items() if name != "one" or not self.is_gone}
+
+    def _answer(self, worker: str, key: str, message: bytes, is_work: bool) -> None:
+        if worker == "one" and is_work:
+            self.on_said(key, BEGUN, None)
+            self.is_gone = True
+        else:
+            Here._answer(self, worker, key, message, is_work)
+
+    def lacked_memory(self, worker: str) -> bool:
+        return worker == "one"
+
+
+def test_worker_that_its_engine_ends_for_want_of_memory(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path
+) -> None:
+    """It is said as such, with what it had; the next attempt is given to one that has more."""
+    on(Ended)
+    ran = cli("run")
+    said = (
+        "the process that computed `numbers` at one went with its worker, which threads ended, as it was out of memory"
+    )
+    assert said in ran.err, ran.err
+    assert "next: have a worker with more memory than one, which has 1GiB, and write" in ran.err
+    on(type("Two", (Ended,), {"sizes": {"one": 2.0**30, "two": 2.0**32}}))
+    asked = "resources: {memory: [200MB, 2GiB]}, retries: 1, retry_delay: 0.01"
+    folder.edit("lakehouse.yaml", "{columns:", f"{{{asked}, columns:")
+    ran = cli("run", "-o", "json")
+    assert ran.statuses == {"numbers": "materialized"}, ran.err
+    assert ran.json["tables"][0]["attempts"] == 2
 
 
 def test_worker_that_dies_before_the_data_are_there(

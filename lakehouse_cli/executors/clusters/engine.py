@@ -112,6 +112,11 @@ class Engine(ABC):
     def cancel(self, key: str) -> None:
         """Let a call be unwanted: it is not begun any more, and `is_wanted` of one that is under way is false soon."""
 
+    def lacked_memory(self, worker: str) -> bool:
+        """Whether the engine ended a worker, which is gone, for want of memory."""
+        del worker
+        return False
+
     def reconnect(self) -> None:
         """Look for the cluster again, after `workers` found that nothing answers; no former call is answered then.
 

@@ -22,7 +22,7 @@ from lakehouse_cli.executors.base import Ask, Executor, WithdrawnError, WorkerDi
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine
 from lakehouse_cli.executors.clusters.members import Members, addresses
-from lakehouse_cli.executors.clusters.messages import Answer, Answers, Message, packed
+from lakehouse_cli.executors.clusters.messages import Answer, AnswerKind, Answers, Message, packed
 from lakehouse_cli.executors.clusters.pieces import (
     Backlog,
     Call,
@@ -113,10 +113,8 @@ class ClusterExecutor(Executor):
         """The base class sets what is known before the cluster is."""
 
     def memory_of(self, worker: str) -> float:
-        """Of those that are there."""
-        with self._lock:
-            found = [each.slots.resources for name, each in self._members.workers.items() if shown(name) == worker]
-        return max((each.get("memory", 0.0) for each in found), default=0.0)
+        """Of those that are there, or were."""
+        return self._members.memory.get(worker, 0.0)
 
     @property
     def per_machine(self) -> int:
@@ -306,7 +304,12 @@ class ClusterExecutor(Executor):
         gone, silent = self._members.look()
         for key, name in gone:
             self._engine.cancel(key)
-            self._end_call(key, Answer("died", text=f"was on worker {shown(name)}, which is gone"))
+            is_memory = self._engine.lacked_memory(name)
+            kind: AnswerKind = "killed" if is_memory else "died"
+            ended = f"went with its worker, which {self._engine.name} ended, as it was out of memory"
+            self._end_call(
+                key, Answer(kind, text=ended if is_memory else f"was on worker {shown(name)}, which is gone")
+            )
         with self._lock:
             for name in silent:
                 had = [piece for call in self._calls.values() if call.worker == name for piece in call.pieces.values()]

@@ -101,6 +101,7 @@ class Members:
 
     Attributes:
         workers: By name.
+        memory: What there is of it, by the names that are shown, be it of one that is gone.
         slots: How many pieces of work they do at once.
         shares: How many the workers of one machine do, at most.
     """
@@ -110,6 +111,7 @@ class Members:
         self._changed, self._numbers = threading.Condition(lock), count(1)
         self._sending = Sending(bundle, self._lacking)
         self.workers: dict[str, Member] = {}
+        self.memory: dict[str, float] = {}
         self._free: dict[str, Member] = {}
         self.slots, self.shares = 0, 1
         self._is_begun = False
@@ -276,6 +278,8 @@ class Members:
         with self._changed:
             for name in came:
                 worker = self.workers[name] = Member(found[name])
+                has = found[name].resources.get("memory", 0.0)
+                self.memory[shown(name)] = max(has, self.memory.get(shown(name), 0.0))
                 self.slots += worker.slots.count
             for name in [name for name in self.workers if name not in found]:
                 worker = self.workers.pop(name)
