@@ -14,11 +14,14 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from distributed import Client
 
 from lakehouse_cli import Project
 from tests.cli.running import PATIENCE, running
@@ -345,3 +348,28 @@ def place() -> pa.Table:
     ran = cli("run", "-o", "json")
     assert ran.json["tables"][0]["attempts"] == 2, ran.err
     assert "worker-9" in cli("show", "t0_0").out
+
+
+def test_worker_that_its_nanny_ends(
+    folder: ProjectFolder, cli: Cli, started_cluster: Cluster, s3_server: S3Server
+) -> None:
+    """A worker over its memory limit is told as such, with what it had."""
+    if started_cluster.executor == "ray":
+        pytest.skip("nannies are of Dask")
+    started_cluster.restore(0)
+    chains = Chains(folder, started_cluster, s3_server, chains=1, length=1)
+    folder.edit("lakehouse.yaml", "retries: 50", "retries: 0")
+    folder.write("hold", "until its worker is ended")
+    started_cluster.start_worker(7, memory="500MB", nanny=True)
+    started_cluster.await_worker(7)
+
+    def fill(dask_worker: Any) -> None:
+        dask_worker.filled = b"x" * 600_000_000
+
+    with running(folder.path, "run") as run:
+        await_that(lambda: chains.computed().total() == 1)
+        with Client(started_cluster.address, set_as_default=False) as client, suppress(OSError):
+            client.run(fill)
+        assert run.ends() == 1
+    assert "went with its worker, which Dask ended, as it was out of memory" in run.err, run
+    assert ", which has 500MB, and write `resources: {memory: 1GiB}`" in run.err, run

@@ -50,6 +50,7 @@ class Cluster(ABC):
         scheduler: Its process; None while there is none.
         workers: Their processes, by number.
         name: What messages call it.
+        nanny: Whether the worker that is started has one.
         executor: What project files call it.
         silence: What is said of an address where nothing answers.
     """
@@ -63,6 +64,7 @@ class Cluster(ABC):
         self.port = 0
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.nanny = False
         self._usual: dict[subprocess.Popen[bytes], int] = {}
 
     @property
@@ -104,8 +106,11 @@ class Cluster(ABC):
     def run_scheduler(self) -> subprocess.Popen[bytes]:
         """Its process."""
 
-    def start_worker(self, number: int, memory: str = "", slots: int = 1, gpus: int = 0, **environ: str) -> None:
-        """Start a worker in its own folder."""
+    def start_worker(
+        self, number: int, memory: str = "", slots: int = 1, gpus: int = 0, *, nanny: bool = False, **environ: str
+    ) -> None:
+        """Start a worker in its own folder, with a nanny where the engine has them."""
+        self.nanny = nanny
         process = self.run_worker(number, memory, slots, gpus, {**self.environ, **environ})
         self.workers[number] = process
         if not memory and not gpus and not environ:
@@ -219,9 +224,10 @@ class DaskCluster(Cluster):
     def run_worker(
         self, number: int, memory: str, slots: int, gpus: int, environ: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        """The process of one, without a nanny that would start another in its place."""
+        """The process of one; a nanny would start another in its place."""
         name = f"worker-{number}"
-        bound = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard", "--no-nanny")
+        bound = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard")
+        bound += () if self.nanny else ("--no-nanny",)
         own = ("--local-directory", str(self.folder / name), "--nthreads", str(slots), "--resources", f"gpus={gpus}")
         limit = () if not memory else ("--memory-limit", memory)
         command = ("distributed.cli.dask_worker", self.address, *bound, *own, *limit)
