@@ -201,12 +201,12 @@ def test_hint_for_a_table_whose_process_was_killed(
 
 
 class Ended(Small):
-    """The engine ends a worker for want of memory, which then is gone."""
+    """The engine ends a worker for want of memory, which then is gone; the others join."""
 
     is_gone = False
 
     def workers(self) -> Mapping[str, Slots]:
-        return {name: slots for name, slots in super().workers().items() if name != "one" or not self.is_gone}
+        return {name: slots for name, slots in super().workers().items() if (name == "one") != self.is_gone}
 
     def _answer(self, worker: str, key: str, message: bytes, is_work: bool) -> None:
         if worker == "one" and is_work:

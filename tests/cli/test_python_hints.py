@@ -80,4 +80,4 @@ def test_hints_say_what_python_calls_it(folder: ProjectFolder, cli: Cli) -> None
     declare(folder, f"{tables}e = computed_table('e', sql='select $n as n')\nlakehouse = Lakehouse([a, c, e])\n")
     refused = cli("-m", "tables", "validate").err
     assert refused.count("declare it, and list it in `assets`") == 2
-    assert "give its value: `params: {n: …}`" in refused
+    assert "give its value: `params={'n': …}`" in refused
