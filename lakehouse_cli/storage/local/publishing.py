@@ -28,8 +28,8 @@ ASIDE_SUFFIX = ".lakehouse-tmp"
 _SYNCS = 8
 # How many are open for it.
 _OPEN = 64
-# What is no larger is gathered and written at once. Of files up to this size a system is asked to forget what it holds of
-# them, which has it write what it has not yet written. macOS has no such call.
+# What is no larger is gathered and written at once. Of files up to this size a system is asked to forget what it holds
+# of them, which has it write what it has not yet written. macOS has no such call.
 _SMALL = 1 << 16
 _begin_writing = getattr(os, "posix_fadvise", None)
 # What a disk says that has not taken what was written.
