@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
@@ -59,6 +59,15 @@ def verdict_on_rows(check: Check, counted: CheckResult) -> CheckStatus:
     if aside and status == "passed":
         status = "warned"
     return "errored" if status != "failed" and (counted.errored or counted.status == "errored") else status
+
+
+def with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:
+    """The record of a check that stored data keep: of those of which rows were put aside for it, what says so."""
+    if record.result.status != "passed" or record.result.count:
+        return record
+    former = (each for each in before if each.judged == record.judged and each.result.name == record.result.name)
+    found = next((each for each in former if each.result.quarantined), None)
+    return record if found is None else replace(record, result=replace(found.result, location=record.result.location))
 
 
 def _limits(check: Check) -> str | None:

@@ -22,6 +22,7 @@ from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Missing
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
+from lakehouse_cli.model.check_verdict import with_put_aside
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import across_partitions
@@ -284,7 +285,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
         from lakehouse_cli.runner.partition_checking import recorded  # seldom needed
 
         before = recorded(table, storage)
-    anew = {record.result.name: _with_put_aside(record, before) for record in found}
+    anew = {record.result.name: with_put_aside(record, before) for record in found}
     records = tuple(
         anew.get(check.name) or checks.standing[check.name]
         for check in table.contract.checks
@@ -350,15 +351,6 @@ def _keep_earlier(job: Job, place: Workplace, results: Sequence[CheckResult]) ->
         counts = Counter({each.name: each.count + each.errored for each in violated})
         failed = rows_of_checks(replace(kept.failed, written=written), counts, hidden)
     keep_published(name, failed or first_rows(violated), hidden)
-
-
-def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:
-    """The record of a check that stored data keep: of those of which rows were put aside for it, what says so."""
-    if record.result.status != "passed" or record.result.count:
-        return record
-    former = (each for each in before if each.judged == record.judged and each.result.name == record.result.name)
-    found = next((each for each in former if each.result.quarantined), None)
-    return record if found is None else replace(record, result=replace(found.result, location=record.result.location))
 
 
 def _open_stored(

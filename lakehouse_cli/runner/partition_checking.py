@@ -14,6 +14,7 @@ from lakehouse_cli.contracts.joined_rows import JoinedRows, keep_published
 from lakehouse_cli.errors import ContractError, Example, FailedRow, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.check_verdict import with_put_aside
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.unit_checks import together
@@ -63,15 +64,15 @@ class JudgedPartitions:
         table, storage = self._table, self._storage
         changes = any(check.arguments.get("change") for check in self._checks)
         for each in _of(table, storage):
-            unit, before = unit_of(table, each), None
-            if changes and (manifest := storage.read_manifest(unit)) is not None:
-                states = (record.state for record in manifest.checks)
-                before = next((int(state["before"]) for state in states if "before" in state), None)
+            unit = unit_of(table, each)
+            former: Sequence[CheckRecord] = ()
+            if (changes or table.quarantine is not None) and (manifest := storage.read_manifest(unit)) is not None:
+                former = manifest.checks
             columns = table.columns
             if columns is not None and names is not None:
                 columns = tuple(column for column in columns if column.name in names) or columns[:1]
             pieces, _ = scan(storage, unit, columns).pieces_with_content(())
-            self._judge_one(str(each), unit, before, pieces)
+            self._judge_one(str(each), unit, former, pieces)
         records = self._records()
         if self._violations:
             many = f"{plural(len(self._violations), 'check')} of partitions failed"
@@ -87,7 +88,9 @@ class JudgedPartitions:
         self._joined.close()
         self._published.close()
 
-    def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: ReadAgain) -> None:
+    def _judge_one(self, partition: str, unit: Table, former: Sequence[CheckRecord], pieces: ReadAgain) -> None:
+        states = (record.state for record in former)
+        before = next((int(state["before"]) for state in states if "before" in state), None)
         with closing(self._open(unit, self._checks, before)) as judge:
             for piece in pieces():
                 judge.piece(piece)
@@ -105,7 +108,7 @@ class JudgedPartitions:
                     self._joined.add(error.failed, self._moved)
             for record in records:
                 result = replace(record.result, examples=self._shifted(record.result.examples))
-                self._found.append((partition, replace(record, result=result)))
+                self._found.append((partition, with_put_aside(replace(record, result=result), former)))
             self._rows += judge.rows
 
     def _shifted(self, examples: Sequence[Example]) -> tuple[Example, ...]:

@@ -70,6 +70,22 @@ def test_partition_computed_again_replaces_its_rows(folder: ProjectFolder, cli: 
     assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([3, 4], [13])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_check_says_rows_aside_beside_others_within(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    """Of one partition rows were put aside, of another those that violate the same check are no error yet."""
+    declare(folder, kind)
+    folder.edit("lakehouse.yaml", "max: 9", "checks: [{max: 9, error_above: 1}]")
+    (ran, _), (planned, _) = cli("run", "-o", "json").json["tables"], cli("plan", "-o", "json").json["tables"][-2:]
+    for found in (ran, planned, cli("check", "daily", "-o", "json").json["tables"][0]):
+        (check,) = found["checks"]
+        aside = (check["status"], check["quarantined"], [each["row"] for each in check["examples"]])
+        assert aside == ("warned", 2, [2, 3]), found
+    assert (check["count"], check["rows"]) == (3, 6)
+    said = next(each for each in cli("plan", "-o", "json").json["tables"] if each["name"] == "daily")
+    assert said["checks"][0]["quarantined"] == 2
+    assert cli("show", "daily", "--failed", "-o", "json").json["count"] == 3
+
+
 def test_quarantine_is_replayed_by_partition(folder: ProjectFolder, cli: Cli) -> None:
     """Those partitions that have rows aside, and no others."""
     declare(folder)
