@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
+from lakehouse_cli.executors.forks import is_kept
+from tests.cli.running import until
 from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
@@ -149,6 +151,7 @@ def test_what_transforms_do_in_processes(stored: ProjectFolder, cli: Cli) -> Non
 def test_the_process_of_the_run_is_not_ended(
     stored: ProjectFolder, cli: Cli, executor: str, body: str, raised: str
 ) -> None:
+    until(lambda: not is_kept(), "no thread of an earlier test is at work")
     before = os._exit, os.execv
     write(stored, body, executor=executor)
     error = agree(stored, cli, "t", "down")["t"]
